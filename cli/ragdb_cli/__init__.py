@@ -1,0 +1,1 @@
+"""The ragdb command line."""

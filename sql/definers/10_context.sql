@@ -1,0 +1,169 @@
+-- Who is asking. A credential is checked inside the database and turned into a signed setting that holds for this transaction only.
+--
+-- A custom setting alone is no boundary, anybody may write one; so its value carries a MAC over organization, user, permissions and
+-- scopes, bound to the backend and to the transaction's start. Forging, editing or replaying it in a later transaction fails.
+-- HMAC-SHA256 (RFC 2104) with precomputed pads on core sha256(). These functions are definer because they read keys and hashes.
+
+create or replace function ragdb_private.sign(p_payload text)
+  returns text
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_key ragdb_private.context_key;
+begin
+  select * into v_key from ragdb_private.context_key;
+  return encode(sha256(v_key.outer_pad || sha256(v_key.inner_pad || convert_to(
+    p_payload || '|' || pg_backend_pid() || '|' || (extract(epoch from transaction_timestamp()) * 1000000)::int8,
+    'UTF8'))), 'hex');
+end;
+$$;
+
+comment on function ragdb_private.sign(text) is
+$$MAC of a context payload, bound to this backend and this transaction.$$;
+
+create or replace function ragdb_private.visible_scopes(p_org_no int4, p_user_no int4, p_workspace_no int4)
+  returns int4[]
+  language sql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+  select coalesce(array_agg(s.scope_no order by s.scope_no), '{}')
+    from ragdb_data.scope s
+    left join ragdb_data.workspace w on w.org_no = s.org_no and w.workspace_no = s.workspace_no
+   where s.org_no = p_org_no
+     and (s.user_no is null or s.user_no = p_user_no)
+     and (p_workspace_no is null or s.workspace_no is null or s.workspace_no = p_workspace_no)
+     and (s.workspace_no is null
+          or w.is_open
+          or exists (select from ragdb_data.workspace_member m
+                      where m.org_no = p_org_no
+                        and m.workspace_no = s.workspace_no
+                        and m.user_no = p_user_no)
+          or exists (select from ragdb_data.membership m
+                      where m.org_no = p_org_no and m.user_no = p_user_no and m.role = 'admin'))
+$$;
+
+comment on function ragdb_private.visible_scopes(int4, int4, int4) is
+$$Scopes a user may read: the organization's, open or joined workspaces (administrators: all), and the user's own documents.
+
+p_workspace_no limits them to one workspace and what the whole organization shares.$$;
+
+create or replace function ragdb_private.set_context(
+  p_org_no int4, p_user_no int4, p_key_no int4, p_workspace_no int4, p_permissions text[])
+  returns void
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_payload text := concat_ws('|',
+    p_org_no, p_user_no, coalesce(p_key_no, 0), coalesce(p_workspace_no, 0),
+    array_to_string(p_permissions, ','),
+    array_to_string(ragdb_private.visible_scopes(p_org_no, p_user_no, p_workspace_no), ','));
+begin
+  perform set_config('ragdb.context', v_payload || '|' || ragdb_private.sign(v_payload), true);
+end;
+$$;
+
+comment on function ragdb_private.set_context(int4, int4, int4, int4, text[]) is
+$$Write the signed context of this transaction.$$;
+
+create or replace function ragdb.begin_context(p_credential text)
+  returns void
+  language plpgsql
+  volatile
+  security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_key record;
+begin
+  select k.org_no, k.key_no, k.user_no, k.workspace_no, k.permissions, k.expires_at, k.revoked_at,
+         u.is_active, r.permissions as role_permissions
+    into v_key
+    from ragdb_private.api_key_hash h
+    join ragdb_data.api_key k on k.org_no = h.org_no and k.key_no = h.key_no
+    join ragdb_data.membership m on m.org_no = k.org_no and m.user_no = k.user_no
+    join ragdb_data.app_user u on u.user_no = k.user_no
+    join ragdb_data.role r on r.role = m.role
+   where h.key_hash = sha256(convert_to(coalesce(p_credential, ''), 'UTF8'));
+
+  if not found or v_key.revoked_at is not null or not v_key.is_active then
+    raise exception 'The API key is not valid.'
+      using errcode = 'PT401',
+            constraint = 'invalid_api_key',
+            hint = 'Create a key with: ragdb key create NAME';
+  end if;
+  if v_key.expires_at <= now() then
+    raise exception 'The API key expired on %.', to_char(v_key.expires_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')
+      using errcode = 'PT401',
+            constraint = 'expired_api_key',
+            hint = 'Create a new key with: ragdb key create NAME';
+  end if;
+
+  perform ragdb_private.set_context(
+    v_key.org_no, v_key.user_no, v_key.key_no, v_key.workspace_no,
+    case
+      when v_key.permissions is null or '*' = any (v_key.permissions) then v_key.role_permissions
+      when '*' = any (v_key.role_permissions) then v_key.permissions
+      else array(select unnest(v_key.permissions) intersect select unnest(v_key.role_permissions) order by 1)
+    end);
+end;
+$$;
+
+comment on function ragdb.begin_context(text) is
+$$Prove who is asking: check an API key and open its context for this transaction.
+
+Example: begin; select ragdb.begin_context('rdb_...'); select * from ragdb.search('...'); commit;
+A key never grants more than its owner's role does. Definer: reads key hashes and the signing key.
+Raises PT401 invalid_api_key or expired_api_key.$$;
+
+create or replace function ragdb.context()
+  returns table (org_no int4, user_no int4, key_no int4, workspace_no int4, permissions text[], scopes int4[])
+  language plpgsql
+  stable
+  security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_context text := current_setting('ragdb.context', true);
+  v_mac_at int4;
+  v_part text[];
+begin
+  if v_context is null or v_context = '' then
+    return query
+    select l.org_no, l.user_no, 0, 0, r.permissions,
+           ragdb_private.visible_scopes(l.org_no, l.user_no, null)
+      from ragdb_private.login l
+      join ragdb_data.membership m on m.org_no = l.org_no and m.user_no = l.user_no
+      join ragdb_data.app_user u on u.user_no = l.user_no and u.is_active
+      join ragdb_data.role r on r.role = m.role
+     where l.login = session_user;
+    return;
+  end if;
+
+  v_mac_at := length(v_context) - 64;
+  if v_mac_at < 1
+     or right(v_context, 64) is distinct from ragdb_private.sign(left(v_context, v_mac_at - 1)) then
+    raise exception 'The session context is not valid.'
+      using errcode = '28000',
+            constraint = 'invalid_session_context',
+            hint = 'Call ragdb.begin_context(key) in this transaction.';
+  end if;
+  v_part := string_to_array(v_context, '|');
+  return query
+  select v_part[1]::int4, v_part[2]::int4, v_part[3]::int4, v_part[4]::int4,
+         string_to_array(v_part[5], ','), string_to_array(v_part[6], ',')::int4[];
+end;
+$$;
+
+comment on function ragdb.context() is
+$$The verified caller: organization, user, key, workspace limit, permissions, readable scopes.
+
+No row without a context. A login made by ragdb.create_analyst() needs none: it is its member.
+Definer: reads the signing key. Raises 28000 invalid_session_context for a forged, edited or replayed setting.$$;

@@ -1,0 +1,293 @@
+-- What has to happen before a caller exists, or reaches past one organization: the first organization, accounts, keys, SQL logins.
+
+create or replace function ragdb.create_organization(p_name text, p_slug text, p_admin_email text, p_admin_name text default '')
+  returns table (organization_id uuid, slug text, user_id uuid)
+  language plpgsql
+  volatile
+  security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_org ragdb_data.organization;
+  v_user ragdb_data.app_user;
+  v_workspace_no int4;
+begin
+  insert into ragdb_data.organization (name, slug) values (p_name, p_slug)
+  on conflict do nothing
+  returning * into v_org;
+  if not found then
+    raise exception 'An organization with the slug % already exists.', p_slug
+      using errcode = 'PT409', constraint = 'organization_exists', hint = 'Choose another slug.';
+  end if;
+  v_user := ragdb_private.ensure_user(p_admin_email, p_admin_name);
+  insert into ragdb_data.membership (org_no, user_no, role) values (v_org.org_no, v_user.user_no, 'admin');
+  insert into ragdb_data.workspace (org_no, slug, name) values (v_org.org_no, 'default', 'Default')
+  returning workspace_no into v_workspace_no;
+  insert into ragdb_data.scope (org_no, scope_no) values (v_org.org_no, 0);
+  insert into ragdb_data.scope (org_no, workspace_no) values (v_org.org_no, v_workspace_no);
+  return query select v_org.id, v_org.slug, v_user.id;
+end;
+$$;
+
+comment on function ragdb.create_organization(text, text, text, text) is
+$$Create an organization with an administrator and a workspace named default.
+
+For operators (ragdb_admin). An existing account with that e-mail address becomes its administrator.
+Definer: no caller can have a context yet. Raises PT409 organization_exists.$$;
+
+create or replace function ragdb_private.ensure_user(p_email text, p_name text)
+  returns ragdb_data.app_user
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_user ragdb_data.app_user;
+begin
+  insert into ragdb_data.app_user (email, name)
+  values (btrim(p_email), coalesce(nullif(btrim(p_name), ''), split_part(btrim(p_email), '@', 1)))
+  on conflict do nothing
+  returning * into v_user;
+  if not found then
+    select * into v_user from ragdb_data.app_user u where lower(u.email) = lower(btrim(p_email));
+  end if;
+  return v_user;
+end;
+$$;
+
+comment on function ragdb_private.ensure_user(text, text) is
+$$The account with that e-mail address, created when there is none.$$;
+
+create or replace function ragdb.organizations()
+  returns table (organization_id uuid, slug text, name text, members int8, created_at timestamptz)
+  language sql
+  stable
+  security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+  select o.id, o.slug, o.name,
+         (select count(*) from ragdb_data.membership m where m.org_no = o.org_no),
+         o.created_at
+    from ragdb_data.organization o
+   order by o.slug
+$$;
+
+comment on function ragdb.organizations() is
+$$All organizations of this database.
+
+For operators (ragdb_admin). Definer: looks past one organization.$$;
+
+create or replace function ragdb.add_member(p_email text, p_role text default 'viewer', p_name text default '')
+  returns table (user_id uuid, email text, role text)
+  language plpgsql
+  volatile
+  security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_org int4 := ragdb.require('user:manage');
+  v_user ragdb_data.app_user;
+begin
+  if not exists (select from ragdb_data.role r where r.role = p_role) then
+    raise exception 'There is no role %.', p_role
+      using errcode = 'PT422',
+            constraint = 'unknown_role',
+            hint = 'Roles: ' || (select string_agg(r.role, ', ' order by r.role) from ragdb_data.role r);
+  end if;
+  v_user := ragdb_private.ensure_user(p_email, p_name);
+  insert into ragdb_data.membership (org_no, user_no, role) values (v_org, v_user.user_no, p_role)
+  on conflict on constraint membership_pkey do update set role = excluded.role;
+  return query select v_user.id, v_user.email, p_role;
+end;
+$$;
+
+comment on function ragdb.add_member(text, text, text) is
+$$Give a person a role in the caller's organization; an existing member changes role.
+
+Needs user:manage. Definer: accounts are shared by all organizations and no request may search them.
+Raises PT422 unknown_role.$$;
+
+create or replace function ragdb.create_api_key(
+  p_name text, p_email text default null, p_permissions text[] default null,
+  p_workspace text default null, p_expires_at timestamptz default null)
+  returns table (key_id uuid, key text, prefix text)
+  language plpgsql
+  volatile
+  security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_org int4 := ragdb.require('api:manage');
+  v_caller record;
+  v_user_no int4;
+  v_workspace_no int4;
+  v_key text;
+  v_key_id uuid;
+  v_key_no int4;
+begin
+  select * into v_caller from ragdb.context();
+  v_user_no := v_caller.user_no;
+  v_workspace_no := nullif(v_caller.workspace_no, 0);
+  if p_email is not null then
+    select m.user_no into v_user_no
+      from ragdb_data.membership m
+      join ragdb_data.app_user u using (user_no)
+     where m.org_no = v_org and lower(u.email) = lower(btrim(p_email));
+    if not found then
+      raise exception 'The organization has no member %.', p_email
+        using errcode = 'PT404', constraint = 'member_not_found', hint = 'Add the person with: ragdb user add EMAIL';
+    end if;
+    if v_user_no <> v_caller.user_no then
+      perform ragdb.require('user:manage');
+    end if;
+  end if;
+  if p_workspace is not null then
+    v_workspace_no := (ragdb._workspace(p_workspace)).workspace_no;
+  end if;
+  if p_expires_at <= now() then
+    raise exception 'The expiry lies in the past.'
+      using errcode = 'PT422', constraint = 'invalid_expiry', hint = 'Give a time in the future, or none.';
+  end if;
+  if p_permissions is not null and exists (
+       select unnest(p_permissions) except select unnest(r.permissions) from ragdb_data.role r) then
+    raise exception 'Unknown permission in %.', array_to_string(p_permissions, ', ')
+      using errcode = 'PT422',
+            constraint = 'unknown_permission',
+            hint = 'Permissions: ' || (select string_agg(distinct p, ', ' order by p)
+                                         from ragdb_data.role r, unnest(r.permissions) p);
+  end if;
+  if not '*' = any (v_caller.permissions) then
+    p_permissions := array(select unnest(coalesce(p_permissions, v_caller.permissions))
+                           intersect select unnest(v_caller.permissions) order by 1);
+  end if;
+
+  v_key := 'rdb_' || translate(encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+                                             || uuid_send(gen_random_uuid())), 'base64'), '+/=' || E'\n', '-_');
+  insert into ragdb_data.api_key (org_no, user_no, workspace_no, name, prefix, permissions, expires_at)
+  values (v_org, v_user_no, v_workspace_no, p_name, left(v_key, 10), p_permissions, p_expires_at)
+  returning id, api_key.key_no into v_key_id, v_key_no;
+  insert into ragdb_private.api_key_hash (key_hash, org_no, key_no)
+  values (sha256(convert_to(v_key, 'UTF8')), v_org, v_key_no);
+  return query select v_key_id, v_key, left(v_key, 10);
+end;
+$$;
+
+comment on function ragdb.create_api_key(text, text, text[], text, timestamptz) is
+$$Create an API key; its text is returned once and never stored.
+
+The key acts as its owner (p_email, default the caller), limited to p_permissions and p_workspace where given; it never holds more
+than the owner's role nor than the credential that asked. Keys carry 256 random bits; the database keeps their SHA-256.
+Needs api:manage, for others' keys user:manage. Definer: writes hashes no request may read.
+Raises PT404 member_not_found, PT422 unknown_permission or invalid_expiry, PT403 permission_denied.$$;
+
+create or replace function ragdb._register_login(p_login name, p_email text, p_org text)
+  returns void
+  language plpgsql
+  volatile
+  security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_org_no int4;
+  v_user_no int4;
+begin
+  select o.org_no into v_org_no from ragdb_data.organization o where o.slug = p_org;
+  if not found then
+    raise exception 'There is no organization %.', p_org
+      using errcode = 'PT404', constraint = 'organization_not_found', hint = 'List them with: ragdb org list';
+  end if;
+  v_user_no := (ragdb_private.ensure_user(p_email, p_login)).user_no;
+  insert into ragdb_data.membership (org_no, user_no, role) values (v_org_no, v_user_no, 'analyst')
+  on conflict do nothing;
+  insert into ragdb_private.login (login, org_no, user_no) values (p_login, v_org_no, v_user_no);
+end;
+$$;
+
+comment on function ragdb._register_login(name, text, text) is
+$$Bind an SQL login to a member. Part of create_analyst(); definer: writes what no request may read.$$;
+
+create or replace function ragdb._open_scope(p_workspace_no int4, p_visibility text)
+  returns int4
+  language plpgsql
+  volatile
+  security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_caller record;
+  v_user_no int4;
+  v_scope_no int4;
+begin
+  select * into v_caller from ragdb.context();
+  if p_visibility = 'organization' then
+    return 0;
+  end if;
+  v_user_no := case when p_visibility = 'private' then v_caller.user_no end;
+  select s.scope_no into v_scope_no
+    from ragdb_data.scope s
+   where s.org_no = v_caller.org_no
+     and s.workspace_no = p_workspace_no
+     and s.user_no is not distinct from v_user_no;
+  if not found then
+    insert into ragdb_data.scope (org_no, workspace_no, user_no) values (v_caller.org_no, p_workspace_no, v_user_no)
+    on conflict on constraint scope_org_no_workspace_no_user_no_key do update set user_no = excluded.user_no
+    returning scope_no into v_scope_no;
+  end if;
+  if not v_scope_no = any (v_caller.scopes) then
+    perform ragdb_private.set_context(v_caller.org_no, v_caller.user_no, v_caller.key_no,
+                                      nullif(v_caller.workspace_no, 0), v_caller.permissions);
+  end if;
+  return v_scope_no;
+end;
+$$;
+
+comment on function ragdb._open_scope(int4, text) is
+$$The scope of a visibility in a workspace, created when it is new and added to the caller's context.
+
+Definer: only this may extend a signed context, and only by what visible_scopes() grants.$$;
+
+create or replace function ragdb.record_use()
+  returns void
+  language plpgsql
+  volatile
+  security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_caller record;
+begin
+  select * into v_caller from ragdb.context();
+  update ragdb_data.api_key k
+     set last_used_at = now()
+   where k.org_no = v_caller.org_no
+     and k.key_no = v_caller.key_no
+     and (k.last_used_at is null or k.last_used_at < now() - interval '60 seconds');
+end;
+$$;
+
+comment on function ragdb.record_use() is
+$$Note that the caller's API key was used, at most once a minute.
+
+Apart from reads, which write nothing: the service calls it in a transaction of its own. Definer: keys are read-only to requests.$$;
+
+create or replace function ragdb_private.forget_answers()
+  returns trigger
+  language plpgsql
+  volatile
+  security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  delete from ragdb_data.answer a
+   using old_citation o
+   where a.org_no = o.org_no
+     and a.answer_no = o.answer_no;
+  return null;
+end;
+$$;
+
+comment on function ragdb_private.forget_answers() is
+$$Trigger: an answer goes with the first of its citations, whoever's answer it is.
+
+Definer: whoever deletes a document may not read the answers of others.$$;

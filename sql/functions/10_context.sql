@@ -1,0 +1,114 @@
+-- The caller, as every other function and every policy sees it. See definers/10_context.sql for how it is proven.
+
+create or replace function ragdb.current_org_no()
+  returns int4
+  language sql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+  select c.org_no from ragdb.context() c
+$$;
+
+comment on function ragdb.current_org_no() is
+$$The caller's organization as the number tenant tables are keyed by; null without a context.$$;
+
+create or replace function ragdb.current_scopes()
+  returns int4[]
+  language sql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+  select c.scopes from ragdb.context() c
+$$;
+
+comment on function ragdb.current_scopes() is
+$$The scopes whose documents the caller may read; null without a context.$$;
+
+create or replace function ragdb.current_user_no()
+  returns int4
+  language sql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+  select c.user_no from ragdb.context() c
+$$;
+
+comment on function ragdb.current_user_no() is
+$$The caller as the number tenant tables are keyed by; null without a context.$$;
+
+create or replace function ragdb.current_org()
+  returns uuid
+  language sql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+  select o.id from ragdb_data.organization o where o.org_no = (select ragdb.current_org_no())
+$$;
+
+comment on function ragdb.current_org() is
+$$The id of the caller's organization; null without a context.$$;
+
+create or replace function ragdb.current_user_id()
+  returns uuid
+  language sql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+  select u.id from ragdb_data.app_user u where u.user_no = (select ragdb.current_user_no())
+$$;
+
+comment on function ragdb.current_user_id() is
+$$The id of the caller; null without a context.$$;
+
+create or replace function ragdb.require(p_permission text)
+  returns int4
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_caller record;
+begin
+  select c.org_no, c.permissions into v_caller from ragdb.context() c;
+  if not found then
+    raise exception 'Nobody is signed in.'
+      using errcode = 'PT401',
+            constraint = 'unauthenticated',
+            hint = 'Call ragdb.begin_context(key) in this transaction, or connect as an analyst.';
+  end if;
+  if not (p_permission = any (v_caller.permissions) or '*' = any (v_caller.permissions)) then
+    raise exception 'This needs the permission %.', p_permission
+      using errcode = 'PT403',
+            constraint = 'permission_denied',
+            hint = 'Use a credential whose role and key hold it.';
+  end if;
+  return v_caller.org_no;
+end;
+$$;
+
+comment on function ragdb.require(text) is
+$$Refuse a caller without the permission; returns the caller's organization number.
+
+Raises PT401 unauthenticated, PT403 permission_denied.$$;
+
+create or replace function ragdb.whoami()
+  returns table (organization text, organization_id uuid, email text, user_id uuid, permissions text[])
+  language sql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+  select o.slug, o.id, u.email, u.id, c.permissions
+    from ragdb.context() c
+    join ragdb_data.organization o on o.org_no = c.org_no
+    join ragdb_data.app_user u on u.user_no = c.user_no
+$$;
+
+comment on function ragdb.whoami() is
+$$The caller: organization, e-mail address and permissions; no row without a context.$$;

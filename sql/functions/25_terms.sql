@@ -1,0 +1,82 @@
+-- Text as the keyword leg sees it: stems in reading order, hashed to 29 bits.
+--
+-- Stemming and stop words are PostgreSQL's text search configurations (Snowball). Its parser would take 'node.js', 'a/b' or 'x@y.z' for
+-- one word that no query finds by its parts, so punctuation becomes space first. hashtext() is stable within a major version of
+-- PostgreSQL: after pg_upgrade to another one, chunks are indexed anew.
+
+create or replace function ragdb._find_language(p_language text)
+  returns text
+  language sql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+  select c.cfgname::text
+    from pg_ts_config c
+   where c.cfgnamespace = 'pg_catalog'::regnamespace
+     and c.cfgname = coalesce('{
+           "ar": "arabic", "ca": "catalan", "da": "danish", "de": "german", "el": "greek", "en": "english", "es": "spanish",
+           "et": "estonian", "eu": "basque", "fi": "finnish", "fr": "french", "ga": "irish", "hi": "hindi", "hu": "hungarian",
+           "hy": "armenian", "id": "indonesian", "it": "italian", "lt": "lithuanian", "ne": "nepali", "nl": "dutch",
+           "no": "norwegian", "pt": "portuguese", "ro": "romanian", "ru": "russian", "sr": "serbian", "sv": "swedish",
+           "ta": "tamil", "tr": "turkish", "yi": "yiddish"}'::jsonb
+           ->> split_part(lower(btrim(p_language)), '-', 1), lower(btrim(p_language)))
+$$;
+
+comment on function ragdb._find_language(text) is
+$$Name of the text search configuration of a language, by ISO 639-1 code (en, de-AT) or name (english, simple); null if unknown.$$;
+
+create or replace function ragdb._language(p_language text)
+  returns text
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_language text := ragdb._find_language(p_language);
+begin
+  if v_language is null then
+    raise exception 'The language % is not known.', p_language
+      using errcode = 'PT422',
+            constraint = 'unknown_language',
+            hint = 'An ISO 639-1 code or one of: '
+                   || (select string_agg(c.cfgname, ', ' order by c.cfgname) from pg_ts_config c
+                        where c.cfgnamespace = 'pg_catalog'::regnamespace);
+  end if;
+  return v_language;
+end;
+$$;
+
+comment on function ragdb._language(text) is
+$$_find_language() that raises PT422 unknown_language instead of returning null.$$;
+
+create or replace function ragdb._terms(p_language text, p_text text)
+  returns int4[]
+  language plpgsql
+  stable
+  security invoker
+  parallel safe
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_end constant text := '7eos7';  -- a word of letters and digits is stemmed by no configuration
+  v_words tsvector := to_tsvector(p_language::regconfig,
+    translate(
+      regexp_replace(lower(p_text collate "pg_c_utf8"), '[.!?]["'')\]]*\s+|\n\s*\n', ' ' || v_end || ' ', 'g'),
+      '.,;:!?/\|-_@#%&*+=<>()[]{}~^`"''$',
+      '                                 '));
+begin
+  return (
+    select coalesce(
+             array_agg(case u.lexeme when v_end then 0 else 1 + (hashtext(u.lexeme) & 536870911) end order by p.position),
+             '{}')
+      from unnest(v_words) u
+     cross join unnest(u.positions) p(position));
+end;
+$$;
+
+comment on function ragdb._terms(text, text) is
+$$Hashed stems of a text in reading order, without stop words; 0 where a sentence or paragraph ends.
+
+p_language: name of a text search configuration. Hashes are 1 to 2^29.$$;

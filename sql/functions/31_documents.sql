@@ -1,0 +1,581 @@
+-- Documents in and out. What is put is searchable when its transaction commits, what is deleted is gone when that commits.
+--
+-- put_documents() takes a batch, and does each step for all of it at once. A text already stored in the same scope becomes a second
+-- reference to the same chunks; a changed document touches only the chunks whose text changed. One faulty document fails alone.
+-- Locks are taken in the order document, body, chunk.
+
+create or replace function ragdb._source(p_workspace_no int4, p_name text)
+  returns int4
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_org int4 := ragdb.current_org_no();
+  v_source_no int4;
+begin
+  select s.source_no into v_source_no
+    from ragdb_data.data_source s
+   where s.org_no = v_org and s.workspace_no = p_workspace_no and s.name = p_name;
+  if not found then
+    insert into ragdb_data.data_source (org_no, workspace_no, name) values (v_org, p_workspace_no, p_name)
+    on conflict on constraint data_source_org_no_workspace_no_name_key do update set name = excluded.name
+    returning source_no into v_source_no;
+  end if;
+  return v_source_no;
+end;
+$$;
+
+comment on function ragdb._source(int4, text) is
+$$The data source of that name in a workspace, created when it is new.$$;
+
+create or replace function ragdb._check_document(p_document jsonb, p_ordinal int4, p_language text)
+  returns ragdb_data.incoming_document
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set timezone = 'UTC'
+as $$
+declare
+  v_keys constant text[] := '{external_id,title,content,url,mime,labels,metadata,language,chunking,date}';
+  v ragdb_data.incoming_document;
+  v_unknown text;
+begin
+  v.ordinal := p_ordinal;
+  v.error := 'invalid_document';
+  if jsonb_typeof(p_document) is distinct from 'object' then
+    v.message := 'A document is a JSON object.';
+    return v;
+  end if;
+  v.external_id := nullif(btrim(p_document ->> 'external_id'), '');
+  select string_agg(k, ', ') into v_unknown from jsonb_object_keys(p_document) k where k <> all (v_keys);
+  v.message := case
+    when v_unknown is not null
+      then format('Unknown key %s; a document has the keys %s.', v_unknown, array_to_string(v_keys, ', '))
+    when jsonb_typeof(p_document -> 'content') is distinct from 'string'
+      then 'content must be a text.'
+    when coalesce(jsonb_typeof(p_document -> 'metadata'), 'null') not in ('object', 'null')
+      then 'metadata must be a JSON object.'
+    when coalesce(jsonb_typeof(p_document -> 'labels'), 'null') not in ('array', 'null')
+      then 'labels must be an array of texts.'
+    when length(v.external_id) > 2000
+      then 'external_id is longer than 2,000 characters.'
+    when length(p_document ->> 'title') > 2000
+      then 'title is longer than 2,000 characters.'
+    when p_document ->> 'date' is not null and not pg_input_is_valid(p_document ->> 'date', 'timestamptz')
+      then format('%L is not a date; write 2025-01-31 or 2025-01-31T12:00:00Z.', p_document ->> 'date')
+  end;
+  if v.message is not null then
+    return v;
+  end if;
+
+  v.content := p_document ->> 'content';
+  v.language := coalesce(ragdb._find_language(p_document ->> 'language'), p_language);
+  if p_document ->> 'language' is not null and ragdb._find_language(p_document ->> 'language') is null then
+    v.error := 'unknown_language';
+    v.message := format('The language %s is not known.', p_document ->> 'language');
+    return v;
+  end if;
+  if v.content !~ '\S' then
+    v.error := 'empty_content';
+    v.message := 'The document has no text.';
+    return v;
+  end if;
+
+  v.sha256 := sha256(convert_to(v.content, 'UTF8'));
+  v.external_id := coalesce(v.external_id, 'sha256:' || encode(v.sha256, 'hex'));
+  v.title := coalesce(nullif(btrim(p_document ->> 'title'), ''), v.external_id);
+  v.url := p_document ->> 'url';
+  v.mime := coalesce(p_document ->> 'mime', 'text/plain');
+  v.metadata := case when jsonb_typeof(p_document -> 'metadata') = 'object' then p_document -> 'metadata' else '{}' end;
+  v.labels := case when jsonb_typeof(p_document -> 'labels') = 'array'
+                then array(select l from jsonb_array_elements_text(p_document -> 'labels') l where l is not null)
+                else '{}' end;
+  v.dated_at := (p_document ->> 'date')::timestamptz;
+  v.chunking := coalesce(nullif(p_document -> 'chunking', 'null'), ragdb._default_chunking(v.mime));
+  v.error := null;
+  return v;
+end;
+$$;
+
+comment on function ragdb._check_document(jsonb, int4, text) is
+$$One element of put_documents() as a row; error and message are set when it cannot be stored.$$;
+
+create or replace function ragdb._default_chunking(p_mime text)
+  returns jsonb
+  language sql
+  immutable
+  security invoker
+  parallel safe
+  set search_path = pg_catalog, pg_temp
+as $$
+  select case
+    when p_mime in ('text/markdown', 'text/html')
+      then '{"chunker": "markdown", "size": 512, "overlap": 0, "unit": "tokens"}'::jsonb
+    else '{"chunker": "recursive", "size": 512, "overlap": 50, "unit": "tokens"}'::jsonb
+  end
+$$;
+
+comment on function ragdb._default_chunking(text) is
+$$Chunk profile of a media type.$$;
+
+create or replace function ragdb._chunk_hash(p_language text, p_title text, p_heading_path text[], p_content text)
+  returns bytea
+  language sql
+  immutable
+  security invoker
+  parallel safe
+  set search_path = pg_catalog, pg_temp
+as $$
+  select sha256(convert_to(concat_ws(E'\x1f', p_language, p_title, array_to_string(p_heading_path, E'\x1e'), p_content), 'UTF8'))
+$$;
+
+comment on function ragdb._chunk_hash(text, text, text[], text) is
+$$Identity of what a chunk's index rows are made from; equal hashes need no new ones.$$;
+
+create or replace function ragdb._rewrite_body(
+  p_body_no int8, p_title text, p_content text, p_language text, p_chunking jsonb, p_sha256 bytea)
+  returns int4
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_custom_plan
+as $$
+declare
+  v_org int4 := ragdb.current_org_no();
+  v_scope_no int4;
+  v_new int4;
+begin
+  update ragdb_data.body b
+     set sha256 = p_sha256, title = p_title, content = p_content, language = p_language, chunking = p_chunking
+   where b.org_no = v_org and b.body_no = p_body_no
+  returning b.scope_no into v_scope_no;
+
+  -- Equal hashes pair up in order; what stays unpaired on the old side goes, on the new side comes.
+  with fresh as materialized (
+    select h.*, row_number() over (partition by h.hash order by h.ordinal) as nth
+      from (select c.*, ragdb._chunk_hash(p_language, p_title, c.heading_path, c.content) as hash
+              from ragdb.chunk_text(p_content, p_chunking) c) h),
+  old as materialized (
+    select c.chunk_no, c.hash, row_number() over (partition by c.hash order by c.ordinal) as nth
+      from ragdb_data.chunk c
+     where c.org_no = v_org and c.body_no = p_body_no),
+  paired as materialized (
+    select f.*, o.chunk_no
+      from fresh f
+      left join old o on o.hash = f.hash and o.nth = f.nth),
+  gone as (
+    delete from ragdb_data.chunk c
+     using old o
+     where c.org_no = v_org
+       and c.chunk_no = o.chunk_no
+       and not exists (select from paired p where p.chunk_no = o.chunk_no)),
+  moved as (
+    update ragdb_data.chunk c
+       set ordinal = p.ordinal, char_start = p.char_start, char_end = p.char_end, page = p.page
+      from paired p
+     where c.org_no = v_org
+       and c.chunk_no = p.chunk_no
+       and (c.ordinal, c.char_start, c.char_end, c.page) is distinct from (p.ordinal, p.char_start, p.char_end, p.page))
+  insert into ragdb_data.chunk (org_no, body_no, scope_no, ordinal, char_start, char_end, page, hash, heading_path, content)
+  select v_org, p_body_no, v_scope_no, p.ordinal, p.char_start, p.char_end, p.page, p.hash, p.heading_path, p.content
+    from paired p
+   where p.chunk_no is null
+   order by p.ordinal;
+  get diagnostics v_new = row_count;
+  return v_new;
+end;
+$$;
+
+comment on function ragdb._rewrite_body(int8, text, text, text, jsonb, bytea) is
+$$Give a body another text or title; returns how many chunks had to be indexed.
+
+Chunks whose text, headings, title and language are as before keep their index rows and at most move.$$;
+
+create or replace function ragdb._drop_orphan_bodies(p_body_nos int8[])
+  returns void
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_org int4 := ragdb.current_org_no();
+  v_orphans int8[];
+begin
+  -- The lock keeps a concurrent put from finding a body that is about to go; the second look sees what it stored meanwhile.
+  perform from ragdb_data.body b where b.org_no = v_org and b.body_no = any (p_body_nos) order by b.body_no for update;
+  select array_agg(b.body_no) into v_orphans
+    from ragdb_data.body b
+   where b.org_no = v_org
+     and b.body_no = any (p_body_nos)
+     and not exists (select from ragdb_data.document d where d.org_no = v_org and d.body_no = b.body_no);
+  delete from ragdb_data.chunk c where c.org_no = v_org and c.body_no = any (v_orphans);
+  delete from ragdb_data.body b where b.org_no = v_org and b.body_no = any (v_orphans);
+end;
+$$;
+
+comment on function ragdb._drop_orphan_bodies(int8[]) is
+$$Delete those of the bodies that no document refers to any more, with their chunks.$$;
+
+create or replace function ragdb.put_documents(
+  p_documents jsonb,
+  p_source text default 'default',
+  p_workspace text default null,
+  p_visibility text default 'workspace')
+  returns table (ordinal int4, external_id text, document_id uuid, status text, chunks int4, error text, message text)
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_custom_plan
+as $$
+#variable_conflict use_column
+declare
+  v_org int4 := ragdb.require('data:write');
+  v_workspace ragdb_data.workspace := ragdb._workspace(p_workspace);
+  v_scope_no int4;
+  v_source_no int4;
+  v_in ragdb_data.incoming_document[];
+  v_changed record;
+  v_replaced int8[];
+  v_created int8[] := '{}';
+  v_written int8[];
+  v_document_nos int8[];
+  v_new int8[];
+begin
+  if p_visibility is null or p_visibility not in ('private', 'workspace', 'organization') then
+    raise exception 'The visibility % is not known.', p_visibility
+      using errcode = 'PT422', constraint = 'unknown_visibility', hint = 'One of: private, workspace, organization';
+  end if;
+  if jsonb_typeof(p_documents) is distinct from 'array' then
+    raise exception 'p_documents is not a JSON array.'
+      using errcode = 'PT422', constraint = 'invalid_documents', hint = 'put_documents(''[{"title": "...", "content": "..."}]'')';
+  end if;
+  v_scope_no := ragdb._open_scope(v_workspace.workspace_no, p_visibility);
+  v_source_no := ragdb._source(v_workspace.workspace_no, p_source);
+
+  select array_agg(c) into v_in
+    from jsonb_array_elements(p_documents) with ordinality e(document, ordinal)
+   cross join lateral ragdb._check_document(e.document, e.ordinal::int4, v_workspace.language) c;
+  select array_agg(
+           case when i.is_repeated
+             then (i.ordinal, i.external_id, i.title, i.content, i.url, i.mime, i.labels, i.metadata, i.language, i.chunking,
+                   i.dated_at, i.sha256, 'duplicate_external_id',
+                   'A later document of this batch has the same external_id.')::ragdb_data.incoming_document
+             else i.self end order by i.ordinal)
+    into v_in
+    from (select u.*, u as self,
+                 u.error is null
+                 and row_number() over (partition by u.external_id, u.error is null order by u.ordinal desc) > 1 as is_repeated
+            from unnest(v_in) u) i;
+
+  perform from ragdb_data.document d
+          join unnest(v_in) i on d.external_id = i.external_id
+   where i.error is null
+     and d.org_no = v_org
+     and d.source_no = v_source_no
+     and d.scope_no = v_scope_no
+     and md5(d.external_id) = md5(i.external_id)
+   order by d.document_no
+     for update of d;
+
+  -- A changed text keeps its body where nobody shares it, so that only the difference is indexed.
+  for v_changed in
+    select d.document_no, d.body_no, i.title, i.content, i.language, i.chunking, i.sha256
+      from unnest(v_in) i
+      join ragdb_data.document d
+        on d.org_no = v_org
+       and d.source_no = v_source_no
+       and d.scope_no = v_scope_no
+       and md5(d.external_id) = md5(i.external_id)
+      join ragdb_data.body b on b.org_no = v_org and b.body_no = d.body_no
+     where i.error is null
+       and (b.sha256, b.title, b.language, b.chunking) is distinct from (i.sha256, i.title, i.language, i.chunking)
+       and not exists (select from ragdb_data.document o
+                        where o.org_no = v_org and o.body_no = d.body_no and o.document_no <> d.document_no)
+       and not exists (select from ragdb_data.body o
+                        where o.org_no = v_org and o.scope_no = v_scope_no and o.sha256 = i.sha256 and o.body_no <> d.body_no)
+     order by d.document_no
+  loop
+    perform from ragdb_data.body b where b.org_no = v_org and b.body_no = v_changed.body_no for update;
+    perform ragdb._rewrite_body(v_changed.body_no, v_changed.title, v_changed.content, v_changed.language, v_changed.chunking,
+                                v_changed.sha256);
+    v_written := v_written || v_changed.document_no;
+  end loop;
+
+  -- Bodies not there yet. A concurrent transaction may drop the one found here before it is locked: then store it after all.
+  loop
+    with stored as (
+      insert into ragdb_data.body (org_no, scope_no, sha256, title, content, language, chunking)
+      select distinct on (i.sha256) v_org, v_scope_no, i.sha256, i.title, i.content, i.language, i.chunking
+        from unnest(v_in) i
+       where i.error is null
+         and not exists (select from ragdb_data.body b
+                          where b.org_no = v_org and b.scope_no = v_scope_no and b.sha256 = i.sha256)
+       order by i.sha256, i.ordinal
+      on conflict on constraint body_org_no_scope_no_sha256_key do nothing
+      returning body_no)
+    select v_created || coalesce(array_agg(s.body_no), '{}') into v_created from stored s;
+    perform from ragdb_data.body b
+     where b.org_no = v_org
+       and b.scope_no = v_scope_no
+       and b.sha256 in (select i.sha256 from unnest(v_in) i where i.error is null)
+     order by b.body_no
+       for key share;
+    exit when not exists (
+      select from unnest(v_in) i
+       where i.error is null
+         and not exists (select from ragdb_data.body b
+                          where b.org_no = v_org and b.scope_no = v_scope_no and b.sha256 = i.sha256));
+  end loop;
+
+  insert into ragdb_data.chunk (org_no, body_no, scope_no, ordinal, char_start, char_end, page, hash, heading_path, content)
+  select v_org, b.body_no, v_scope_no, c.ordinal, c.char_start, c.char_end, c.page,
+         ragdb._chunk_hash(b.language, b.title, c.heading_path, c.content), c.heading_path, c.content
+    from ragdb_data.body b
+   cross join lateral ragdb.chunk_text(b.content, b.chunking) c
+   where b.org_no = v_org
+     and b.body_no = any (v_created);
+
+  select array_agg(d.body_no) into v_replaced
+    from unnest(v_in) i
+    join ragdb_data.document d
+      on d.org_no = v_org
+     and d.source_no = v_source_no
+     and d.scope_no = v_scope_no
+     and md5(d.external_id) = md5(i.external_id)
+    join ragdb_data.body b on b.org_no = v_org and b.scope_no = v_scope_no and b.sha256 = i.sha256
+   where i.error is null
+     and b.body_no <> d.body_no;
+
+  with put as (
+    insert into ragdb_data.document as d (
+      org_no, workspace_no, scope_no, source_no, body_no, external_id, title, url, mime, labels, metadata, dated_at)
+    select v_org, v_workspace.workspace_no, v_scope_no, v_source_no, b.body_no, i.external_id, i.title, i.url, i.mime, i.labels,
+           i.metadata, i.dated_at
+      from unnest(v_in) i
+      join ragdb_data.body b on b.org_no = v_org and b.scope_no = v_scope_no and b.sha256 = i.sha256
+     where i.error is null
+     order by i.ordinal
+    on conflict (org_no, source_no, scope_no, md5(external_id)) do update
+       set body_no = excluded.body_no, title = excluded.title, url = excluded.url, mime = excluded.mime,
+           labels = excluded.labels, metadata = excluded.metadata, dated_at = excluded.dated_at, updated_at = now()
+     where (d.body_no, d.title, d.url, d.mime, d.labels, d.metadata, d.dated_at)
+           is distinct from
+           (excluded.body_no, excluded.title, excluded.url, excluded.mime, excluded.labels, excluded.metadata, excluded.dated_at)
+    returning d.document_no, d.xmax <> 0 as is_old)
+  select array_agg(p.document_no), array_agg(p.document_no) filter (where not p.is_old)
+    into v_document_nos, v_new
+    from put p;
+
+  perform ragdb._write_facts(v_document_nos || v_written);
+  if v_replaced is not null then
+    perform ragdb._drop_orphan_bodies(v_replaced);
+  end if;
+
+  return query
+  select i.ordinal, i.external_id, d.id,
+         case
+           when i.error is not null then 'failed'
+           when d.document_no = any (v_new) and d.body_no = any (v_created)
+                and row_number() over (partition by d.body_no order by i.ordinal) = 1 then 'ingested'
+           when d.document_no = any (v_new) then 'duplicate'
+           when d.document_no = any (v_document_nos || v_written) then 'updated'
+           else 'unchanged'
+         end,
+         case when i.error is null
+           then (select count(*)::int4 from ragdb_data.chunk c where c.org_no = v_org and c.body_no = d.body_no)
+           else 0 end,
+         i.error, i.message
+    from unnest(v_in) i
+    left join ragdb_data.document d
+      on i.error is null
+     and d.org_no = v_org
+     and d.source_no = v_source_no
+     and d.scope_no = v_scope_no
+     and md5(d.external_id) = md5(i.external_id)
+   order by i.ordinal;
+end;
+$$;
+
+comment on function ragdb.put_documents(jsonb, text, text, text) is
+$$Store a batch of documents; searchable when the transaction commits.
+
+p_documents: array of {external_id, title, content, url, mime, labels, metadata, language, chunking, date}; only content is required.
+A document with the same source, external_id and visibility is replaced, and only chunks whose text changed are indexed again.
+p_visibility: private (the caller's own), workspace, or organization.
+status: ingested, updated, unchanged, duplicate (the same text was there: shared, not stored again) or failed (error: machine name,
+message: reason; the rest of the batch goes on). chunks: how many the document has.
+Needs data:write. Raises PT422 unknown_visibility, invalid_documents or invalid_chunk_profile, PT404 workspace_not_found.$$;
+
+create or replace function ragdb.put_document(
+  p_content text,
+  p_title text default null,
+  p_external_id text default null,
+  p_url text default null,
+  p_metadata jsonb default '{}',
+  p_labels text[] default '{}',
+  p_language text default null,
+  p_mime text default 'text/plain',
+  p_date timestamptz default null,
+  p_source text default 'default',
+  p_workspace text default null,
+  p_visibility text default 'workspace',
+  p_chunking jsonb default null)
+  returns table (document_id uuid, status text, chunks int4)
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_put record;
+begin
+  select * into v_put
+    from ragdb.put_documents(
+           jsonb_build_array(jsonb_build_object(
+             'content', p_content, 'title', p_title, 'external_id', p_external_id, 'url', p_url, 'metadata', p_metadata,
+             'labels', p_labels, 'language', p_language, 'mime', p_mime, 'date', p_date, 'chunking', p_chunking)),
+           p_source, p_workspace, p_visibility);
+  if v_put.error is not null then
+    raise exception '%', v_put.message
+      using errcode = 'PT422', constraint = v_put.error, hint = '\df+ ragdb.put_document';
+  end if;
+  return query select v_put.document_id, v_put.status, v_put.chunks;
+end;
+$$;
+
+comment on function ragdb.put_document(
+  text, text, text, text, jsonb, text[], text, text, timestamptz, text, text, text, jsonb) is
+$$Store one document; put_documents() for one.
+
+Example: select * from ragdb.put_document('Keys rotate every 90 days.', 'Key policy', p_labels => '{security}');
+Raises PT422 empty_content, invalid_document or unknown_language, and what put_documents() raises.$$;
+
+create or replace function ragdb.delete_documents(p_document_ids uuid[])
+  returns int4
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_custom_plan
+as $$
+declare
+  v_org int4 := ragdb.require('data:write');
+  v_body_nos int8[];
+  v_deleted int4;
+begin
+  perform from ragdb_data.document d
+   where d.org_no = v_org and d.id = any (p_document_ids)
+   order by d.document_no
+     for update;
+  with deleted as (
+    delete from ragdb_data.document d
+     where d.org_no = v_org and d.id = any (p_document_ids)
+    returning d.body_no)
+  select array_agg(distinct d.body_no), count(*) into v_body_nos, v_deleted from deleted d;
+  perform ragdb._drop_orphan_bodies(v_body_nos);
+  return v_deleted;
+end;
+$$;
+
+comment on function ragdb.delete_documents(uuid[]) is
+$$Delete documents; returns how many there were.
+
+At commit their text, vectors, words and every stored answer that quotes them are gone. A text another document shares stays with it.
+Needs data:write.$$;
+
+create or replace function ragdb.delete_document(p_document_id uuid)
+  returns void
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if ragdb.delete_documents(array[p_document_id]) = 0 then
+    raise exception 'There is no document %.', p_document_id
+      using errcode = 'PT404', constraint = 'document_not_found', hint = 'select document_id, title from ragdb.documents;';
+  end if;
+end;
+$$;
+
+comment on function ragdb.delete_document(uuid) is
+$$Delete a document; delete_documents() for one. Raises PT404 document_not_found.$$;
+
+create or replace function ragdb.get_document(p_document_id uuid)
+  returns table (
+    document_id uuid, external_id text, title text, url text, mime text, source text, workspace text, visibility text,
+    labels text[], metadata jsonb, language text, date timestamptz, chunks int4, created_at timestamptz, updated_at timestamptz,
+    content text)
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  v_org int4 := ragdb.require('rag:read');
+begin
+  return query
+  select d.document_id, d.external_id, d.title, d.url, d.mime, d.source, d.workspace, d.visibility, d.labels, d.metadata,
+         d.language, d.date, d.chunks, d.created_at, d.updated_at, b.content
+    from ragdb.documents d
+    join ragdb_data.document t on t.org_no = v_org and t.id = d.document_id
+    join ragdb_data.body b on b.org_no = v_org and b.body_no = t.body_no
+   where d.document_id = p_document_id;
+  if not found then
+    raise exception 'There is no document %.', p_document_id
+      using errcode = 'PT404', constraint = 'document_not_found', hint = 'select document_id, title from ragdb.documents;';
+  end if;
+end;
+$$;
+
+comment on function ragdb.get_document(uuid) is
+$$One document with its text. Needs rag:read. Raises PT404 document_not_found.$$;
+
+create or replace function ragdb.list_documents(
+  p_limit int4 default 50, p_after uuid default null, p_workspace text default null, p_source text default null)
+  returns table (
+    document_id uuid, external_id text, title text, url text, mime text, source text, workspace text, visibility text,
+    labels text[], metadata jsonb, language text, date timestamptz, chunks int4, created_at timestamptz, updated_at timestamptz)
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  v_org int4 := ragdb.require('rag:read');
+  v_after int8;
+begin
+  if p_limit is null or p_limit not between 1 and 1000 then
+    raise exception 'The limit must be 1 to 1000.'
+      using errcode = 'PT422', constraint = 'invalid_limit', hint = 'Page with p_after.';
+  end if;
+  select t.document_no into v_after from ragdb_data.document t where t.org_no = v_org and t.id = p_after;
+  if p_after is not null and not found then
+    raise exception 'There is no document %.', p_after
+      using errcode = 'PT404', constraint = 'document_not_found', hint = 'Start again without p_after.';
+  end if;
+  return query
+  select d.*
+    from ragdb_data.document t
+    join ragdb.documents d on d.document_id = t.id
+   where t.org_no = v_org
+     and (v_after is null or t.document_no < v_after)
+     and (p_workspace is null or d.workspace = p_workspace)
+     and (p_source is null or d.source = p_source)
+   order by t.document_no desc
+   limit p_limit;
+end;
+$$;
+
+comment on function ragdb.list_documents(int4, uuid, text, text) is
+$$The caller's documents, newest first, p_limit (1 to 1000) at a time; p_after: the last document_id of the page before.
+
+Needs rag:read. Raises PT422 invalid_limit, PT404 document_not_found.$$;

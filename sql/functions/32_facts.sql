@@ -1,0 +1,78 @@
+-- Facts: one row per value a filter can ask for. Equality and ranges of plain text and numbers are index conditions under row level
+-- security, where jsonb operators would not be.
+
+create or replace function ragdb._fact_value(p_text text)
+  returns text
+  language sql
+  immutable
+  security invoker
+  parallel safe
+  set search_path = pg_catalog, pg_temp
+as $$
+  select case when length(p_text) > 200 then left(p_text, 200) || md5(p_text) else p_text end
+$$;
+
+comment on function ragdb._fact_value(text) is
+$$A value or key as facts store it: what is longer than 200 characters ends in its MD5, to fit an index entry.$$;
+
+create or replace function ragdb._metadata_facts(p_metadata jsonb)
+  returns table (key text, value text)
+  language sql
+  immutable
+  security invoker
+  parallel safe
+  set search_path = pg_catalog, pg_temp
+as $$
+  with recursive node (key, value) as (
+    select 'metadata', p_metadata
+    union all
+    select n.key || coalesce('.' || e.key, ''), e.value
+      from node n
+     cross join lateral (
+       select o.key, o.value from jsonb_each(case jsonb_typeof(n.value) when 'object' then n.value else '{}' end) o
+       union all
+       select null, a.value from jsonb_array_elements(case jsonb_typeof(n.value) when 'array' then n.value else '[]' end) a) e)
+  select distinct n.key, n.value #>> '{}'
+    from node n
+   where jsonb_typeof(n.value) not in ('object', 'array', 'null')
+$$;
+
+comment on function ragdb._metadata_facts(jsonb) is
+$$Every value in metadata with its path: {"a": {"b": [1, 2]}} is metadata.a.b = 1 and metadata.a.b = 2.$$;
+
+create or replace function ragdb._write_facts(p_document_nos int8[])
+  returns void
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_custom_plan
+as $$
+declare
+  v_org int4 := ragdb.current_org_no();
+begin
+  delete from ragdb_data.document_fact f where f.org_no = v_org and f.document_no = any (p_document_nos);
+  insert into ragdb_data.document_fact (org_no, scope_no, document_no, key, value, number)
+  select v_org, d.scope_no, d.document_no, ragdb._fact_value(f.key), ragdb._fact_value(f.value),
+         case
+           when f.key = 'date' then extract(epoch from d.dated_at)::float8
+           when f.value ~ '^[+-]?\d{1,300}(\.\d+)?([eE][+-]?\d{1,2})?$' then f.value::float8
+         end
+    from ragdb_data.document d
+    join ragdb_data.data_source s on s.org_no = d.org_no and s.source_no = d.source_no
+    join ragdb_data.body b on b.org_no = d.org_no and b.body_no = d.body_no
+   cross join lateral (
+     values ('document', d.id::text), ('document', d.external_id), ('source', s.name), ('title', d.title), ('lang', b.language),
+            ('date', to_char(d.dated_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+     union all
+     select 'label', l from unnest(d.labels) l
+     union all
+     select m.key, m.value from ragdb._metadata_facts(d.metadata) m) f(key, value)
+   where d.org_no = v_org
+     and d.document_no = any (p_document_nos)
+     and f.value is not null;
+end;
+$$;
+
+comment on function ragdb._write_facts(int8[]) is
+$$Write anew what filters can ask of these documents.$$;

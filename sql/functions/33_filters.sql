@@ -1,0 +1,212 @@
+-- Filters: which documents a search may return. A filter is JSON, resolved by set operations over document_fact, so that nothing of it
+-- ever becomes SQL text.
+--
+--   {"lang": "en"}                                  equality
+--   {"label": ["hr", "legal"]}                      one of
+--   {"date": {"gte": "2025-01-01", "lt": "2026-01-01"}, "metadata.year": {"ne": 2024}}     several conditions: all of them
+--   {"or": [{...}, {...}]}, {"and": [...]}, {"not": {...}}
+
+create or replace function ragdb._documents_where(
+  p_org_no int4, p_scopes int4[], p_key text, p_operator text, p_operand jsonb)
+  returns int8[]
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set timezone = 'UTC'
+  set plan_cache_mode = force_custom_plan
+as $$
+declare
+  v_key text := ragdb._fact_value(p_key);
+  v_type text := jsonb_typeof(p_operand);
+  v_text text := p_operand #>> '{}';
+  v_number float8;
+  v_value text;
+  v_path text[] := (string_to_array(p_key, '.'))[2:];
+  v_found int8[];
+begin
+  if p_operator = 'ne' then
+    return ragdb._documents_except(p_org_no, p_scopes,
+      ragdb._documents_where(p_org_no, p_scopes, p_key, 'eq', p_operand));
+  elsif p_operator = 'exists' or v_type = 'null' then
+    if v_type not in ('boolean', 'null') then
+      perform ragdb._refuse_filter(format('exists takes true or false, not %s.', p_operand));
+    end if;
+    select array_agg(distinct f.document_no) into v_found
+      from ragdb_data.document_fact f
+     where f.org_no = p_org_no and f.key = v_key and f.scope_no = any (p_scopes);
+    return case when p_operator = 'exists' and v_text = 'true' then coalesce(v_found, '{}')
+             else ragdb._documents_except(p_org_no, p_scopes, v_found) end;
+  elsif p_operator = 'in' then
+    if v_type <> 'array' then
+      perform ragdb._refuse_filter(format('in takes an array, not %s.', p_operand));
+    end if;
+    return array(select distinct d
+                   from jsonb_array_elements(p_operand) e,
+                        unnest(ragdb._documents_where(p_org_no, p_scopes, p_key, 'eq', e)) d);
+  elsif v_type in ('array', 'object') then
+    perform ragdb._refuse_filter(format('%s takes a text, a number or true/false, not %s.', p_operator, p_operand));
+  end if;
+
+  if p_key = 'date' then
+    if not pg_input_is_valid(v_text, 'timestamptz') then
+      perform ragdb._refuse_filter(format('%L is not a date; write 2025-01-31 or 2025-01-31T12:00:00Z.', v_text));
+    end if;
+    v_number := extract(epoch from v_text::timestamptz);
+  elsif v_type = 'number' then
+    v_number := v_text::float8;
+  end if;
+  v_value := case p_key when 'lang' then ragdb._find_language(v_text) else ragdb._fact_value(v_text) end;
+
+  if p_operator = 'contains' then
+    select array_agg(distinct f.document_no) into v_found
+      from ragdb_data.document_fact f
+      join ragdb_data.document d on d.org_no = f.org_no and d.document_no = f.document_no
+     where f.org_no = p_org_no
+       and f.key = v_key
+       and f.scope_no = any (p_scopes)
+       and (position(lower(v_text) in lower(f.value)) > 0
+            or length(f.value) > 200
+               and position(lower(v_text) in lower(case p_key when 'title' then d.title else d.metadata #>> v_path end)) > 0);
+  elsif v_number is not null then
+    select array_agg(distinct f.document_no) into v_found
+      from ragdb_data.document_fact f
+     where f.org_no = p_org_no
+       and f.key = v_key
+       and f.scope_no = any (p_scopes)
+       and f.number is not null
+       and case p_operator
+             when 'eq' then f.number = v_number
+             when 'gt' then f.number > v_number
+             when 'gte' then f.number >= v_number
+             when 'lt' then f.number < v_number
+             when 'lte' then f.number <= v_number
+           end;
+  elsif p_operator = 'eq' then
+    select array_agg(distinct f.document_no) into v_found
+      from ragdb_data.document_fact f
+     where f.org_no = p_org_no and f.key = v_key and f.value = v_value and f.scope_no = any (p_scopes);
+  else
+    select array_agg(distinct f.document_no) into v_found
+      from ragdb_data.document_fact f
+     where f.org_no = p_org_no
+       and f.key = v_key
+       and f.scope_no = any (p_scopes)
+       and case p_operator
+             when 'gt' then f.value > v_value
+             when 'gte' then f.value >= v_value
+             when 'lt' then f.value < v_value
+             when 'lte' then f.value <= v_value
+           end;
+  end if;
+  return coalesce(v_found, '{}');
+end;
+$$;
+
+comment on function ragdb._documents_where(int4, int4[], text, text, jsonb) is
+$$Documents of the scopes for which one condition holds. A text compares by code point, a date and a number by value.
+
+A document without the key fulfils only ne, and eq null. contains: the text is part of a value, whatever the case.
+Raises PT422 invalid_filter.$$;
+
+create or replace function ragdb._documents_except(p_org_no int4, p_scopes int4[], p_documents int8[])
+  returns int8[]
+  language sql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+  select array(select d.document_no
+                 from ragdb_data.document d
+                where d.org_no = p_org_no
+                  and d.scope_no = any (p_scopes)
+                  and d.document_no <> all (coalesce(p_documents, '{}')))
+$$;
+
+comment on function ragdb._documents_except(int4, int4[], int8[]) is
+$$The documents of the scopes that are not in the list.$$;
+
+create or replace function ragdb._refuse_filter(p_message text)
+  returns void
+  language plpgsql
+  immutable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception '%', p_message
+    using errcode = 'PT422',
+          constraint = 'invalid_filter',
+          hint = 'For example {"lang": "en", "date": {"gte": "2025-01-01"}, "or": [{"label": "hr"}, {"metadata.year": 2025}]}';
+end;
+$$;
+
+comment on function ragdb._refuse_filter(text) is
+$$Raise PT422 invalid_filter.$$;
+
+create or replace function ragdb._matching_documents(p_org_no int4, p_scopes int4[], p_filter jsonb)
+  returns int8[]
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_key text;
+  v_condition jsonb;
+  v_operator text;
+  v_operand jsonb;
+  v_some int8[];
+  v_found int8[];
+begin
+  if jsonb_typeof(p_filter) is distinct from 'object' then
+    perform ragdb._refuse_filter(format('A filter is a JSON object, not %s.', left(p_filter::text, 80)));
+  end if;
+  for v_key, v_condition in select * from jsonb_each(p_filter) loop
+    if v_key in ('and', 'or') then
+      if jsonb_typeof(v_condition) <> 'array' then
+        perform ragdb._refuse_filter(format('%s takes an array of filters.', v_key));
+      end if;
+      v_some := case v_key when 'and' then ragdb._documents_except(p_org_no, p_scopes, '{}') else '{}' end;
+      for v_operand in select * from jsonb_array_elements(v_condition) loop
+        v_some := case v_key
+          when 'and' then array(select unnest(v_some) intersect
+                                select unnest(ragdb._matching_documents(p_org_no, p_scopes, v_operand)))
+          else array(select unnest(v_some) union
+                     select unnest(ragdb._matching_documents(p_org_no, p_scopes, v_operand))) end;
+      end loop;
+      v_found := case when v_found is null then v_some else array(select unnest(v_found) intersect select unnest(v_some)) end;
+    elsif v_key = 'not' then
+      v_some := ragdb._documents_except(p_org_no, p_scopes, ragdb._matching_documents(p_org_no, p_scopes, v_condition));
+      v_found := case when v_found is null then v_some else array(select unnest(v_found) intersect select unnest(v_some)) end;
+    else
+      if v_key not in ('document', 'source', 'label', 'lang', 'date', 'title') and v_key !~ '^metadata\..' then
+        raise exception 'Unknown filter key %.', v_key
+          using errcode = 'PT422',
+                constraint = 'unknown_filter_key',
+                hint = 'Keys: document, source, label, lang, date, title, metadata.<path>, and, or, not';
+      end if;
+      v_condition := case jsonb_typeof(v_condition)
+        when 'object' then v_condition
+        when 'array' then jsonb_build_object('in', v_condition)
+        else jsonb_build_object('eq', v_condition) end;
+      for v_operator, v_operand in select * from jsonb_each(v_condition) loop
+        if v_operator not in ('eq', 'ne', 'gt', 'gte', 'lt', 'lte', 'in', 'contains', 'exists') then
+          raise exception 'Unknown filter operator %.', v_operator
+            using errcode = 'PT422',
+                  constraint = 'unknown_filter_operator',
+                  hint = 'Operators: eq, ne, gt, gte, lt, lte, in, contains, exists';
+        end if;
+        v_some := ragdb._documents_where(p_org_no, p_scopes, v_key, v_operator, v_operand);
+        v_found := case when v_found is null then v_some else array(select unnest(v_found) intersect select unnest(v_some)) end;
+      end loop;
+    end if;
+  end loop;
+  return coalesce(v_found, ragdb._documents_except(p_org_no, p_scopes, '{}'));
+end;
+$$;
+
+comment on function ragdb._matching_documents(int4, int4[], jsonb) is
+$$Documents of the scopes that a filter lets through; {} lets all through.
+
+Raises PT422 invalid_filter, unknown_filter_key or unknown_filter_operator. A metadata path that nobody uses matches nothing.$$;

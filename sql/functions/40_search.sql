@@ -1,0 +1,397 @@
+-- Search: a keyword leg and a vector leg, fused by score and reranked, under the caller's organization and scopes.
+--
+--   lexical   exact BM25 (Robertson and Zaragoza 2009, k1 1.2, b .75) with N, document frequency and average length of the scopes
+--             searched; a title's words count three times
+--   cosine    of the query's vector and the chunk's
+--   base      lexical / greatest lexical + cosine, over the best 100 of each leg, each completed with the other leg's score
+--   score     of the best 50: base + .25 phrase + .3 sentence
+--             phrase: idf of neighbouring query words that are neighbours in the chunk, per greatest lexical
+--             sentence: the best sentence's share of the query's idf
+-- Filters and scopes hold inside each leg. Up to 10,000 matching chunks the vector leg is exact; above it asks the HNSW index, and
+-- again exactly when that returned too few.
+
+create or replace function ragdb._search(
+  p_query text, p_limit int4, p_offset int4, p_filters jsonb, p_mode text, p_workspace text, p_language text)
+  returns table (
+    rank int4, chunk_no int8, score float8, lexical float8, lexical_rank int4, cosine float8, vector_rank int4,
+    phrase float8, sentence float8, confidence float8, documents int8[], trace jsonb)
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_custom_plan
+  set jit = off
+  set hnsw.iterative_scan = relaxed_order
+  set hnsw.ef_search = 100
+as $$
+#variable_conflict use_column
+declare
+  c_exact constant int4 := 10000;
+  v_org int4 := ragdb.require('rag:read');
+  v_caller record;
+  v_workspace ragdb_data.workspace;
+  v_scopes int4[];
+  v_depth int4 := greatest(100, p_limit + p_offset);
+  v_rerank int4 := greatest(50, p_limit + p_offset);
+  v_terms int4[];
+  v_distinct int4[];
+  v_frequencies float8[];
+  v_embedding public.halfvec;
+  v_documents int8[];
+  v_bodies int8[];
+  v_chunks int8[];
+  v_dead int8[];
+  v_n float8;
+  v_length float8;
+  v_matching int8;
+  v_strategy text := 'none';
+  v_vector_chunks int8[] := '{}';
+  v_cosines float8[] := '{}';
+  v_clock timestamptz[] := array[clock_timestamp()];
+begin
+  if p_query is null or p_query !~ '\S' then
+    raise exception 'The query is empty.'
+      using errcode = 'PT422', constraint = 'empty_query', hint = 'Ask for at least one word.';
+  elsif length(p_query) > 10000 then
+    raise exception 'The query has % characters; at most 10,000 are searched.', length(p_query)
+      using errcode = 'PT422', constraint = 'query_too_long', hint = 'Shorten the query.';
+  elsif p_limit is null or p_limit not between 1 and 1000 or p_offset is null or p_offset not between 0 and 10000 then
+    raise exception 'The limit must be 1 to 1000 and the offset 0 to 10000.'
+      using errcode = 'PT422', constraint = 'invalid_limit', hint = 'The default limit is 10, the default offset 0.';
+  elsif p_mode is null or p_mode not in ('hybrid', 'keyword', 'vector') then
+    raise exception 'The search mode % is not known.', p_mode
+      using errcode = 'PT422', constraint = 'unknown_search_mode', hint = 'One of: hybrid, keyword, vector';
+  end if;
+
+  select * into v_caller from ragdb.context();
+  v_scopes := v_caller.scopes;
+  v_workspace := ragdb._workspace(p_workspace);
+  if p_workspace is not null then
+    v_scopes := array(select s.scope_no
+                        from ragdb_data.scope s
+                       where s.org_no = v_org
+                         and s.scope_no = any (v_caller.scopes)
+                         and (s.scope_no = 0 or s.workspace_no = v_workspace.workspace_no));
+  end if;
+
+  if p_mode <> 'vector' then
+    v_terms := array_remove(
+      ragdb._terms(case when p_language is null then v_workspace.language else ragdb._language(p_language) end, p_query), 0);
+    select array_agg(u.term), array_agg(u.frequency)
+      into v_distinct, v_frequencies
+      from (select t as term, count(*)::float8 as frequency from unnest(v_terms) t group by t) u;
+  end if;
+  if p_mode <> 'keyword' then
+    v_embedding := ragdb.embed(p_query);
+  end if;
+  v_clock := v_clock || clock_timestamp();
+
+  if p_filters is not null and p_filters <> '{}' then
+    v_documents := ragdb._matching_documents(v_org, v_scopes, p_filters);
+    v_bodies := array(select distinct d.body_no
+                        from ragdb_data.document d
+                       where d.org_no = v_org and d.document_no = any (v_documents));
+    v_chunks := array(select c.chunk_no from ragdb_data.chunk c where c.org_no = v_org and c.body_no = any (v_bodies));
+  end if;
+  v_clock := v_clock || clock_timestamp();
+
+  select count(*)::float8, greatest(avg(p.length), 1)::float8,
+         array(select d.chunk_no from ragdb_data.dead_chunk d where d.org_no = v_org and d.scope_no = any (v_scopes))
+    into v_n, v_length, v_dead
+    from ragdb_data.posting p
+   where p.org_no = v_org and p.term = 0 and p.scope_no = any (v_scopes);
+  v_matching := coalesce(cardinality(v_chunks), v_n);
+
+  if v_embedding is not null and v_matching > c_exact then
+    v_strategy := 'hnsw';
+    select array_agg(v.chunk_no order by v.distance, v.chunk_no), array_agg(1 - v.distance order by v.distance, v.chunk_no)
+      into v_vector_chunks, v_cosines
+      from (select e.chunk_no, e.embedding operator(public.<=>) v_embedding as distance
+              from ragdb_data.chunk_vector e
+             where e.org_no = v_org
+               and e.scope_no = any (v_scopes)
+               and (v_bodies is null or e.body_no = any (v_bodies))
+             order by e.embedding operator(public.<=>) v_embedding
+             limit v_depth) v;
+  end if;
+  if v_embedding is not null and coalesce(cardinality(v_vector_chunks), 0) < least(v_depth, v_matching) then
+    v_strategy := case v_strategy when 'hnsw' then 'exact after hnsw' else 'exact' end;
+    if v_chunks is null then
+      select array_agg(v.chunk_no order by v.distance, v.chunk_no), array_agg(1 - v.distance order by v.distance, v.chunk_no)
+        into v_vector_chunks, v_cosines
+        from (select e.chunk_no, e.embedding operator(public.<=>) v_embedding as distance
+                from ragdb_data.chunk_vector e
+               where e.org_no = v_org
+                 and e.scope_no = any (v_scopes)
+               order by (e.embedding operator(public.<=>) v_embedding) + 0, e.chunk_no
+               limit v_depth) v;
+    else
+      select array_agg(v.chunk_no order by v.distance, v.chunk_no), array_agg(1 - v.distance order by v.distance, v.chunk_no)
+        into v_vector_chunks, v_cosines
+        from (select e.chunk_no, e.embedding operator(public.<=>) v_embedding as distance
+                from ragdb_data.chunk_vector e
+               where e.org_no = v_org
+                 and e.chunk_no = any (v_chunks)
+               order by (e.embedding operator(public.<=>) v_embedding) + 0, e.chunk_no
+               limit v_depth) v;
+    end if;
+  end if;
+  v_clock := v_clock || clock_timestamp();
+
+  return query
+  with hit as materialized (
+    select p.chunk_no, p.term, p.tf, p.length
+      from ragdb_data.posting p
+     where p.org_no = v_org
+       and p.term = any (v_distinct)
+       and p.scope_no = any (v_scopes)
+       and (v_dead = '{}' or p.chunk_no <> all (v_dead))),
+  frequency as (
+    select h.term, count(*)::float8 as df from hit h group by h.term),
+  weight as materialized (
+    select u.term, u.frequency,
+           ln(1 + (v_n - coalesce(f.df, 0) + 0.5::float8) / (coalesce(f.df, 0) + 0.5::float8)) as idf
+      from unnest(v_distinct, v_frequencies) u(term, frequency)
+      left join frequency f on f.term = u.term),
+  keyword as materialized (
+    select h.chunk_no,
+           sum(w.frequency * w.idf * 2.2::float8 * h.tf / (h.tf + 0.3::float8 + 0.9::float8 / v_length * h.length)) as score
+      from hit h
+      join weight w on w.term = h.term
+     where v_chunks is null or h.chunk_no = any (v_chunks)
+     group by h.chunk_no),
+  best_keyword as materialized (
+    select k.chunk_no, row_number() over (order by k.score desc, k.chunk_no) as rank
+      from keyword k
+     order by k.score desc, k.chunk_no
+     limit v_depth),
+  vector as materialized (
+    select u.chunk_no, u.cosine, u.rank
+      from unnest(v_vector_chunks, v_cosines) with ordinality u(chunk_no, cosine, rank)),
+  total as materialized (
+    select coalesce((select max(k.score) from keyword k), 0) as lexical,
+           (select sum(w.idf) from weight w) as idf,
+           coalesce(v_cosines[1], 0) as cosine),
+  base as materialized (
+    select c.chunk_no, k.score as lexical, b.rank as lexical_rank, v.rank as vector_rank,
+           case when p_mode <> 'keyword' then coalesce(v.cosine, 1 - (e.embedding operator(public.<=>) v_embedding)) end as cosine,
+           case p_mode
+             when 'keyword' then k.score
+             when 'vector' then v.cosine
+             else coalesce(k.score / nullif(t.lexical, 0), 0)
+                  + coalesce(v.cosine, 1 - (e.embedding operator(public.<=>) v_embedding), 0)
+           end as score
+      from (select chunk_no from best_keyword union select chunk_no from vector) c
+     cross join total t
+      left join keyword k on k.chunk_no = c.chunk_no
+      left join best_keyword b on b.chunk_no = c.chunk_no
+      left join vector v on v.chunk_no = c.chunk_no
+      left join ragdb_data.chunk_vector e
+        on v.chunk_no is null and p_mode = 'hybrid' and e.org_no = v_org and e.chunk_no = c.chunk_no
+     order by score desc, c.chunk_no
+     limit v_rerank),
+  word as materialized (
+    select b.chunk_no, u.term,
+           count(*) filter (where u.term = 0) over in_order as sentence,
+           lead(u.term) over in_order as next_term,
+           lead(u.position) over in_order = u.position + 1 as is_adjacent
+      from base b
+      join ragdb_data.chunk_word w on w.org_no = v_org and w.chunk_no = b.chunk_no
+     cross join unnest(w.terms) with ordinality u(term, position)
+     where p_mode = 'hybrid'
+       and (u.term = 0 or u.term = any (v_distinct))
+    window in_order as (partition by b.chunk_no order by u.position)),
+  sentence as (
+    select s.chunk_no, max(s.idf) as idf
+      from (select d.chunk_no, sum(w.idf) as idf
+              from (select distinct w.chunk_no, w.sentence, w.term from word w where w.term <> 0) d
+              join weight w on w.term = d.term
+             group by d.chunk_no, d.sentence) s
+     group by s.chunk_no),
+  pair as materialized (
+    select distinct a.term, b.term as next_term, least(wa.idf + wb.idf, ln(1 + (v_n + 0.5::float8) / 0.5::float8)) as idf
+      from unnest(v_terms) with ordinality a(term, position)
+      join unnest(v_terms) with ordinality b(term, position) on b.position = a.position + 1 and b.term <> a.term
+      join weight wa on wa.term = a.term
+      join weight wb on wb.term = b.term),
+  phrase as (
+    select d.chunk_no, sum(d.idf) as idf
+      from (select distinct w.chunk_no, p.term, p.next_term, p.idf
+              from word w
+              join pair p on p.term = w.term and p.next_term = w.next_term
+             where w.is_adjacent) d
+     group by d.chunk_no),
+  final as (
+    select b.*,
+           coalesce(p.idf / nullif(t.lexical, 0), 0) as phrase,
+           coalesce(s.idf / nullif(t.idf, 0), 0) as sentence,
+           1 / (1 + exp(-(4.75::float8 * coalesce(t.lexical / nullif(t.idf, 0), 0) + 11.55::float8 * t.cosine - 9.73::float8)))
+             as confidence
+      from base b
+     cross join total t
+      left join sentence s on s.chunk_no = b.chunk_no
+      left join phrase p on p.chunk_no = b.chunk_no),
+  ranked as (
+    select f.*,
+           case when p_mode = 'hybrid'
+             then f.score + 0.25::float8 * f.phrase + 0.3::float8 * f.sentence
+             else f.score end as final_score
+      from final f)
+  select (row_number() over (order by r.final_score desc, r.chunk_no))::int4, r.chunk_no, r.final_score, r.lexical,
+         r.lexical_rank::int4, r.cosine, r.vector_rank::int4, r.phrase, r.sentence, r.confidence, v_documents,
+         jsonb_build_object(
+           'organization_chunks', v_n,
+           'matching_chunks', v_matching,
+           'matching_documents', cardinality(v_documents),
+           'scopes', cardinality(v_scopes),
+           'average_length', v_length,
+           'keyword_terms', (select jsonb_object_agg(w.term, round(w.idf::numeric, 3)) from weight w),
+           'keyword_candidates', (select count(*) from keyword),
+           'vector_strategy', v_strategy,
+           'vector_candidates', cardinality(v_vector_chunks),
+           'query_ms', 1000 * extract(epoch from v_clock[2] - v_clock[1]),
+           'filter_ms', 1000 * extract(epoch from v_clock[3] - v_clock[2]),
+           'vector_ms', 1000 * extract(epoch from v_clock[4] - v_clock[3]),
+           'fusion_ms', 1000 * extract(epoch from clock_timestamp() - v_clock[4]))
+    from ranked r
+   order by r.final_score desc, r.chunk_no
+  offset p_offset
+   limit p_limit;
+end;
+$$;
+
+comment on function ragdb._search(text, int4, int4, jsonb, text, text, text) is
+$$The ranking behind search(), explain_search() and ask(): chunks with every feature of their score.
+
+trace, the same in every row, says what the legs did and how long each stage took. documents: what the filter let through, or null.$$;
+
+create or replace function ragdb._highlight_pattern(p_language text, p_query text)
+  returns text
+  language sql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+  select '\m(?:' || string_agg(regexp_replace(l, '(?<=..)[iy]$', ''), '|' order by length(l) desc, l) || ')[[:alnum:]]{0,4}'
+    from unnest(tsvector_to_array(to_tsvector(
+           p_language::regconfig,
+           regexp_replace(lower(p_query collate "pg_c_utf8"), '[^[:alnum:]]+' collate "pg_c_utf8", ' ', 'g')))) l
+   where l !~ '[^[:alnum:]]'
+$$;
+
+comment on function ragdb._highlight_pattern(text, text) is
+$$Regular expression for the words of a query in a text, found by their stems; null when all are stop words.$$;
+
+create or replace function ragdb._snippet(p_content text, p_pattern text)
+  returns text
+  language plpgsql
+  immutable
+  security invoker
+  parallel safe
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_hit int4 := regexp_instr(p_content collate "pg_c_utf8", p_pattern, 1, 1, 0, 'i');
+  v_start int4 := case when v_hit > 80 then v_hit - 60 else 1 end;
+  v_text text := substr(p_content, v_start, 240);
+begin
+  if v_start > 1 then
+    v_text := '… ' || regexp_replace(v_text, '^\S*\s+', '');
+  end if;
+  if v_start + 240 <= length(p_content) then
+    v_text := regexp_replace(v_text, '\s+\S*$', '') || ' …';
+  end if;
+  v_text := btrim(regexp_replace(v_text, '\s+', ' ', 'g'));
+  return coalesce(regexp_replace(v_text collate "pg_c_utf8", p_pattern, '**\&**', 'gi'), v_text);
+end;
+$$;
+
+comment on function ragdb._snippet(text, text) is
+$$About 240 characters around the first match of a pattern, on one line, with the matches between ** and **.$$;
+
+create or replace function ragdb.search(
+  p_query text,
+  p_limit int4 default 10,
+  p_filters jsonb default null,
+  p_mode text default 'hybrid',
+  p_workspace text default null,
+  p_language text default null,
+  p_offset int4 default 0)
+  returns table (
+    rank int4, title text, snippet text, score float8, url text, heading_path text[], page int4, document_id uuid, chunk_id int8,
+    char_start int4, char_end int4, lexical_score float8, lexical_rank int4, vector_score float8, vector_rank int4, content text)
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_custom_plan
+as $$
+#variable_conflict use_column
+declare
+  v_org int4 := ragdb.current_org_no();
+  v_pattern text := ragdb._highlight_pattern(coalesce(ragdb._find_language(p_language), 'english'), p_query);
+begin
+  return query
+  select s.rank, d.title, ragdb._snippet(c.content, v_pattern), s.score, d.url, c.heading_path, c.page, d.id, c.chunk_no,
+         c.char_start, c.char_end, s.lexical, s.lexical_rank, s.cosine, s.vector_rank, c.content
+    from ragdb._search(p_query, p_limit, p_offset, p_filters, p_mode, p_workspace, p_language) s
+    join ragdb_data.chunk c on c.org_no = v_org and c.chunk_no = s.chunk_no
+   cross join lateral (
+     select d.title, d.url, d.id
+       from ragdb_data.document d
+      where d.org_no = v_org
+        and d.body_no = c.body_no
+        and (s.documents is null or d.document_no = any (s.documents))
+      order by d.document_no
+      limit 1) d
+   order by s.rank;
+end;
+$$;
+
+comment on function ragdb.search(text, int4, jsonb, text, text, text, int4) is
+$$Search the caller's documents; the best chunks first.
+
+p_mode: hybrid, keyword (BM25 only) or vector. p_limit 1 to 1000, p_offset for the next page. p_workspace: a slug or id; then only its
+documents, the caller's own in it, and those shared with the organization. p_language: of the query, default the workspace's.
+p_filters: keys document, source, label, lang, date, title, metadata.<path>, and, or, not; operators eq ne gt gte lt lte in contains exists.
+Never fewer rows than the limit while that many chunks match; in mode keyword a chunk matches when it has a word of the query.
+score: hybrid about 0 to 2.6, keyword BM25, vector cosine. lexical_score and vector_score are the legs' own, null where the leg had none.
+Example: select title, score, snippet from ragdb.search('rotate keys', p_filters => '{"lang": "en"}');
+Needs rag:read. Raises PT422 empty_query, query_too_long, invalid_limit, unknown_search_mode, unknown_filter_key, unknown_filter_operator,
+invalid_filter or unknown_language, PT404 workspace_not_found.$$;
+
+create or replace function ragdb.explain_search(
+  p_query text,
+  p_limit int4 default 10,
+  p_filters jsonb default null,
+  p_mode text default 'hybrid',
+  p_workspace text default null,
+  p_language text default null)
+  returns table (
+    rank int4, title text, score float8, lexical float8, lexical_rank int4, cosine float8, vector_rank int4, phrase float8,
+    sentence float8, confidence float8, chunk_id int8, trace jsonb)
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_custom_plan
+as $$
+#variable_conflict use_column
+declare
+  v_org int4 := ragdb.current_org_no();
+begin
+  return query
+  select s.rank, b.title, s.score, s.lexical, s.lexical_rank, s.cosine, s.vector_rank, s.phrase, s.sentence, s.confidence, s.chunk_no,
+         case when s.rank = 1 then s.trace end
+    from ragdb._search(p_query, p_limit, 0, p_filters, p_mode, p_workspace, p_language) s
+    join ragdb_data.chunk c on c.org_no = v_org and c.chunk_no = s.chunk_no
+    join ragdb_data.body b on b.org_no = v_org and b.body_no = c.body_no
+   order by s.rank;
+end;
+$$;
+
+comment on function ragdb.explain_search(text, int4, jsonb, text, text, text) is
+$$Why search() returns what it returns: every feature of each score, and in the first row what the legs did.
+
+trace: chunks in scope and matching, idf of the query's terms, candidates of each leg, exact or HNSW, milliseconds per stage.
+confidence: how surely the corpus is about the query, 0 to 1; the same in every row. Arguments and errors as search().$$;

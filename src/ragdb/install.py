@@ -1,0 +1,280 @@
+"""Bring a database to this version of ragdb: all of it in one transaction, or nothing.
+
+An upgrade checks the server, makes roles and schemas, installs pgai's catalogue, runs new
+migrations once, re-creates functions, views and policies when a file of them changed, drops what
+the files no longer define, and loads the embedding table. Killed anywhere, it leaves the database
+as it was; run twice, it changes nothing the second time.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.resources.abc import Traversable
+from typing import Literal
+
+import psycopg
+
+from ragdb import __version__, prerequisites, repeatable
+from ragdb.sqltree import OWNER, InstallError, SqlTree, sql_root
+
+__all__ = ["Check", "InstallError", "UpgradeReport", "VersionMismatch", "check", "upgrade"]
+
+# 'ragdb' in ASCII. Advisory locks are per database, and so are installations.
+LOCK = 0x7261676462
+
+# Shorter than deadlock_timeout (1 s): where a running query and the upgrade wait for each other it
+# is the upgrade that steps back and starts again.
+LOCK_TIMEOUT = "400ms"
+PATIENCE = 120.0
+
+Progress = Callable[[str], None]
+
+
+class VersionMismatch(InstallError):
+    """The database belongs to a newer ragdb than this one."""
+
+
+@dataclass(frozen=True)
+class UpgradeReport:
+    """What an upgrade did; all empty when there was nothing to do."""
+
+    version: str
+    previous: str | None = None
+    migrations: tuple[str, ...] = ()
+    reloaded: int = 0
+    dropped: tuple[str, ...] = ()
+    pgai: bool = False
+    embedding: bool = False
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.migrations or self.reloaded or self.pgai or self.embedding)
+
+
+@dataclass(frozen=True)
+class Check:
+    """How the schema of a database compares with this code."""
+
+    state: Literal["current", "missing", "outdated", "newer"]
+    database: str | None
+    code: str = __version__
+
+    @property
+    def ok(self) -> bool:
+        return self.state == "current"
+
+    @property
+    def message(self) -> str:
+        match self.state:
+            case "current":
+                return f"The database holds ragdb {self.database}."
+            case "missing":
+                return "The database holds no ragdb. Run: ragdb init"
+            case "outdated":
+                return f"The database holds an older state of ragdb {self.database}." + (
+                    f" Bring it to {self.code}: ragdb init"
+                )
+            case "newer":
+                return newer(self.database, self.code)
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """What the last upgrade wrote down."""
+
+    version: str
+    repeatable: str
+    migrations: dict[str, str]
+
+
+def upgrade(
+    url: str,
+    *,
+    progress: Progress | None = None,
+    sql: Traversable | None = None,
+    force: bool = False,
+) -> UpgradeReport:
+    """Install or upgrade the database at `url` (any conninfo; empty means the PG* variables).
+
+    `force` runs the repeatable files even if none has changed; `sql` is another tree of files.
+    Raises VersionMismatch for a newer database, InstallError for what the operator has to mend,
+    psycopg.OperationalError where the server cannot be reached.
+    """
+    say = progress or _silent
+    tree = SqlTree.read(sql or sql_root())
+    deadline = time.monotonic() + PATIENCE
+    with psycopg.connect(
+        url,
+        autocommit=True,
+        prepare_threshold=None,
+        client_encoding="utf8",
+        fallback_application_name="ragdb upgrade",
+    ) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+        connection.read_only = False
+        while True:
+            try:
+                with connection.transaction():
+                    return _upgrade(connection, tree, say, force)
+            except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+                if time.monotonic() > deadline:
+                    raise InstallError(
+                        "Running queries keep the tables locked. Find and end them: select pid,"
+                        " usename, xact_start, query from pg_stat_activity order by xact_start;"
+                    ) from error
+                say("Waiting for running queries")
+                time.sleep(random.uniform(0.05, 0.5))  # noqa: S311
+
+
+def check(connection: psycopg.Connection) -> Check:
+    """Compare the database with this code; any role that may call the API may ask."""
+    known = connection.execute(
+        "select 1 from pg_catalog.pg_proc p"
+        " join pg_catalog.pg_namespace n on n.oid = p.pronamespace"
+        " where n.nspname = 'ragdb' and p.proname = 'version' and p.pronargs = 0"
+    ).fetchone()
+    if known is None:
+        return Check("missing", None)
+    found = connection.execute("select version, migrations, repeatable from ragdb.version()")
+    return compare(found.fetchone())
+
+
+def compare(found: tuple[str, str, str] | None) -> Check:
+    """Judge the version and the two checksums that `ragdb.version()` returned."""
+    if found is None:
+        return Check("missing", None)
+    version, migrations, repeatable = found
+    if _order(version) > _order(__version__):
+        return Check("newer", version)
+    tree = SqlTree.read(sql_root())
+    same = (version, migrations, repeatable) == (
+        __version__,
+        tree.migrations_sha256,
+        tree.repeatable_sha256,
+    )
+    return Check("current" if same else "outdated", version)
+
+
+def newer(database: str | None, code: str) -> str:
+    return (
+        f"The database belongs to ragdb {database}, this is {code}. Install the newer ragdb, or"
+        " restore the database from a backup made before its upgrade."
+    )
+
+
+def _upgrade(
+    connection: psycopg.Connection, tree: SqlTree, say: Progress, force: bool
+) -> UpgradeReport:
+    prerequisites.check_server(connection)
+    connection.execute(
+        "set local statement_timeout = 0;"
+        " set local transaction_timeout = 0;"
+        " set local idle_in_transaction_session_timeout = 0;"
+        " set local lock_timeout = 0;"
+        " set local client_min_messages = warning"
+    )
+    connection.execute("select pg_advisory_xact_lock(%s)", (LOCK,))
+    if not _may_act_as_owner(connection):
+        tree.roles.run(connection)
+    recorded = _recorded(connection)
+    pending = _pending(tree, recorded)
+    report = UpgradeReport(__version__, recorded and recorded.version)
+    if (
+        force
+        or pending
+        or recorded is None
+        or (recorded.version, recorded.repeatable) != (__version__, tree.repeatable_sha256)
+    ):
+        report = _change(connection, tree, say, report, bool(pending))
+    return replace(report, embedding=_load_embedding(connection, say))
+
+
+def _change(
+    connection: psycopg.Connection,
+    tree: SqlTree,
+    say: Progress,
+    report: UpgradeReport,
+    migrate: bool,
+) -> UpgradeReport:
+    connection.execute("set local role none")
+    prerequisites.ensure_vector(connection)
+    say("Roles and schemas")
+    tree.roles.run(connection)
+    connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'".encode())
+    pgai = prerequisites.install_pgai(connection)
+    applied: tuple[str, ...] = ()
+    if migrate:
+        from ragdb import migrations  # yoyo takes longer to import than a run without news takes
+
+        applied = migrations.apply(connection, tree.migrations, say)
+    dropped = repeatable.reload(connection, tree, say)
+    connection.execute(
+        "insert into ragdb_private.install (version, migrations, repeatable) values (%s, %s, %s)"
+        " on conflict (is_current) do update"
+        " set version = excluded.version, migrations = excluded.migrations,"
+        " repeatable = excluded.repeatable, upgraded_at = excluded.upgraded_at",
+        (__version__, tree.migrations_sha256, tree.repeatable_sha256),
+    )
+    return replace(
+        report, pgai=pgai, migrations=applied, reloaded=len(tree.code + tree.data), dropped=dropped
+    )
+
+
+def _may_act_as_owner(connection: psycopg.Connection) -> bool:
+    return connection.execute(
+        "select pg_has_role(to_regrole('ragdb_owner')::oid, 'set')"
+    ).fetchone() == (True,)
+
+
+def _recorded(connection: psycopg.Connection) -> _Recorded | None:
+    """Read, as the owner, what the last upgrade wrote down; None before the first."""
+    connection.execute(f"set local role {OWNER}".encode())
+    if not _exists(connection, "ragdb_private.install"):
+        return None
+    state = connection.execute("select version, repeatable from ragdb_private.install").fetchone()
+    sums = connection.execute("select name, sha256 from ragdb_private.migration_sum").fetchall()
+    return _Recorded(*state, dict(sums)) if state else None
+
+
+def _pending(tree: SqlTree, recorded: _Recorded | None) -> set[str]:
+    """The migrations this database has yet to run; refuses where files and history disagree."""
+    sums = {file.id: file.sha256 for file in tree.migrations}
+    if recorded is None:
+        return set(sums)
+    if _order(recorded.version) > _order(__version__) or recorded.migrations.keys() - sums.keys():
+        raise VersionMismatch(Check("newer", recorded.version).message)
+    for name, digest in recorded.migrations.items():
+        if sums[name] != digest:
+            raise InstallError(
+                f"sql/migrations/{name}.sql was edited after this database had run it. Restore the"
+                " file, and put what is to change into a new migration."
+            )
+    return sums.keys() - recorded.migrations.keys()
+
+
+def _load_embedding(connection: psycopg.Connection, say: Progress) -> bool:
+    connection.execute(f"set local role {OWNER}; set local search_path = pg_catalog".encode())
+    if not _exists(connection, "ragdb_data.embedding_table_version"):
+        return False
+    from ragdb import embedding
+
+    say("Embedding table")
+    return embedding.load(connection)
+
+
+def _exists(connection: psycopg.Connection, table: str) -> bool:
+    return connection.execute("select to_regclass(%s) is not null", (table,)).fetchone() == (True,)
+
+
+def _order(version: str) -> tuple[list[int], bool, str]:
+    """Sort key: 0.9.0 < 0.10.0rc1 < 0.10.0."""
+    numbers, suffix = re.fullmatch(r"([\d.]*)(.*)", version, re.DOTALL).groups()
+    return [int(part) for part in numbers.split(".") if part], not suffix, suffix
+
+
+def _silent(message: str) -> None:
+    """Where nobody watches."""
