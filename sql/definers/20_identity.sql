@@ -59,6 +59,36 @@ $$;
 comment on function ragdb_private.ensure_user(text, text) is
 $$The account with that e-mail address, created when there is none.$$;
 
+create or replace function ragdb.begin_operator_context(p_org text)
+  returns void
+  language plpgsql
+  volatile
+  security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_org_no int4;
+  v_user_no int4;
+begin
+  select m.org_no, min(m.user_no) into v_org_no, v_user_no
+    from ragdb_data.organization o
+    join ragdb_data.membership m on m.org_no = o.org_no and m.role = 'admin'
+    join ragdb_data.app_user u on u.user_no = m.user_no and u.is_active
+   where o.slug = p_org
+   group by m.org_no;
+  if not found then
+    raise exception 'There is no organization % with an administrator.', p_org
+      using errcode = 'PT404', constraint = 'organization_not_found', hint = 'List them with: ragdb org list';
+  end if;
+  perform ragdb_private.set_context(v_org_no, v_user_no, null, null, '{*}');
+end;
+$$;
+
+comment on function ragdb.begin_operator_context(text) is
+$$Act as the first administrator of an organization for this transaction: to make its first key, or a lost one anew.
+
+For operators (ragdb_admin). Definer: opens a context without a credential. Raises PT404 organization_not_found.$$;
+
 create or replace function ragdb.organizations()
   returns table (organization_id uuid, slug text, name text, members int8, created_at timestamptz)
   language sql

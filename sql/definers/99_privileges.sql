@@ -16,7 +16,8 @@ grant execute on function ragdb.begin_context(text), ragdb.context(), ragdb.vers
 grant execute on function
   ragdb.add_member(text, text, text), ragdb.create_api_key(text, text, text[], text, timestamptz), ragdb._open_scope(int4, text),
   ragdb.record_use() to ragdb_service, ragdb_admin;
-grant execute on function ragdb.create_organization(text, text, text, text), ragdb.organizations() to ragdb_admin;
+grant execute on function ragdb.create_organization(text, text, text, text), ragdb.organizations(),
+  ragdb.begin_operator_context(text) to ragdb_admin;
 grant execute on function ragdb._register_login(name, text, text) to ragdb_admin;
 -- The owner makes the trigger; firing it takes no right.
 grant execute on function ragdb_private.forget_answers() to ragdb_owner;

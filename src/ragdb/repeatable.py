@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from ragdb.sqltree import DEFINER, OWNER, SqlTree
+from ragdb.sqltree import DEFINER, OWNER, InstallError, SqlTree
 
 # What repeatable files no longer define: rows of the catalogue that this transaction, having just
 # run all of them, did not write. Triggers of pgai's vectorizers are not ours to drop.
@@ -72,6 +72,12 @@ def _drop_orphans(connection: psycopg.Connection) -> tuple[str, ...]:
     dropped: list[str] = []
     for query in ORPHANS:
         for (statement,) in connection.execute(query.encode()).fetchall():
-            connection.execute(statement.encode())
+            try:
+                connection.execute(statement.encode())
+            except psycopg.errors.DependentObjectsStillExist as error:
+                raise InstallError(
+                    f"{statement}: no file defines it any more, but"
+                    f" {error.diag.message_detail}. Drop or change what depends on it first."
+                ) from error
             dropped.append(statement.removeprefix("drop "))
     return tuple(dropped)

@@ -156,7 +156,7 @@ def _line(text: str, error: psycopg.Error) -> Iterator[str]:
         return
     said = f"{error.diag.message_primary} {error.diag.message_hint or ''}"
     for name in re.findall(r'"([^"]+)"|FUNCTION ([\w.]+)|function ([\w.]+)\(', said):
-        mention = re.search(rf"(?<![\w.]){re.escape(''.join(name))}(?!\w)", text)
+        mention = re.search(rf"(?<!\w){re.escape(''.join(name))}(?!\w)", text)
         if mention:
             yield str(text.count("\n", 0, mention.start()) + 1)
             return

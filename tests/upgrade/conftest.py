@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from harness import Cluster, Tree
 
@@ -19,6 +20,9 @@ def server() -> Iterator[Server]:
     server = Server(home)
     try:
         server.start()
+        with psycopg.connect(server.superuser_url(), autocommit=True) as connection:
+            connection.execute("alter system set fsync = off")
+            connection.execute("select pg_reload_conf()")
         yield server
         server.stop()
     finally:

@@ -1,0 +1,171 @@
+"""The one door to the database: call a stored function as somebody, in a transaction of its own.
+
+A call is four commands in one round trip: begin, step down to a request role, prove who is asking,
+and the function. The role is set in every transaction, so that even a superuser's connection is
+bound by row level security here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import msgspec
+import psycopg
+from psycopg import sql
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import Jsonb
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from ragdb.errors import RagdbError, from_database
+
+T = TypeVar("T")
+Role = Literal["ragdb_service", "ragdb_admin"]
+Command = tuple[sql.Composable, Mapping[str, object]]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who is asking: an API key, or an operator acting for an organization, or nobody yet.
+
+    Without a role the connection's own login acts, for what only that may do.
+    """
+
+    api_key: str | None = None
+    organization: str | None = None
+    role: Role | None = "ragdb_service"
+
+
+def _transaction(caller: Caller, command: Command, read_only: bool) -> list[Command]:
+    """The statements of one call but the commit, the caller's last."""
+    commands: list[Command] = [(sql.SQL("begin read only" if read_only else "begin"), {})]
+    if caller.role is not None:
+        commands.append((sql.SQL("set local role {}").format(sql.Identifier(caller.role)), {}))
+    if caller.api_key is not None:
+        commands.append((sql.SQL("select ragdb.begin_context(%(key)s)"), {"key": caller.api_key}))
+    elif caller.organization is not None:
+        begin = sql.SQL("select ragdb.begin_operator_context(%(organization)s)")
+        commands.append((begin, {"organization": caller.organization}))
+    return [*commands, command]
+
+
+def _function(name: str, arguments: Mapping[str, object]) -> Command:
+    """A call by name; dictionaries travel as jsonb."""
+    named = sql.SQL(", ").join(
+        sql.SQL("{} => {}").format(sql.Identifier(argument), sql.Placeholder(argument))
+        for argument in arguments
+    )
+    values = {
+        argument: Jsonb(value) if isinstance(value, dict) else value
+        for argument, value in arguments.items()
+    }
+    return sql.SQL("select * from ragdb.{}({})").format(sql.Identifier(name), named), values
+
+
+def _view(name: str) -> Command:
+    return sql.SQL("select * from ragdb.{}").format(sql.Identifier(name)), {}
+
+
+class Database:
+    """A synchronous connection, for the command line."""
+
+    def __init__(self, connection: psycopg.Connection[DictRow]) -> None:
+        self._connection = connection
+
+    @classmethod
+    @contextmanager
+    def connect(cls, url: str) -> Iterator[Database]:
+        """Connect for as long as the block runs; raises RagdbError when that fails."""
+        try:
+            connection = psycopg.connect(
+                url, autocommit=True, prepare_threshold=None, application_name="ragdb",
+                row_factory=dict_row,
+            )  # fmt: skip
+        except psycopg.Error as error:
+            raise RagdbError(from_database(error)) from error
+        with connection:
+            yield cls(connection)
+
+    def call(
+        self, caller: Caller, function: str, *, read_only: bool = False, **arguments: object
+    ) -> list[DictRow]:
+        """Call ragdb.<function> and commit; raises RagdbError, with nothing done."""
+        return self._run(caller, _function(function, arguments), read_only)
+
+    def read(self, caller: Caller, view: str) -> list[DictRow]:
+        """All the caller's rows of the view ragdb.<view>."""
+        return self._run(caller, _view(view), read_only=True)
+
+    def encrypt_password(self, login: str, password: str) -> str:
+        """The SCRAM verifier of a password, which may travel where the password must not."""
+        return self._connection.pgconn.encrypt_password(
+            password.encode(), login.encode(), b"scram-sha-256"
+        ).decode()
+
+    def _run(self, caller: Caller, command: Command, read_only: bool) -> list[DictRow]:
+        try:
+            with self._connection.pipeline():
+                for statement, values in _transaction(caller, command, read_only):
+                    cursor = self._connection.execute(statement, values)
+                self._connection.execute("commit")
+            return cursor.fetchall()
+        except psycopg.Error as error:
+            if not self._connection.closed:
+                self._connection.rollback()
+            raise RagdbError(from_database(error)) from error
+
+
+class Pool:
+    """A pool of asynchronous connections, for the service."""
+
+    def __init__(self, url: str, *, max_size: int = 8) -> None:
+        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[DictRow]] = AsyncConnectionPool(
+            url,
+            open=False,
+            min_size=1,
+            max_size=max_size,
+            max_lifetime=1800,
+            timeout=10,
+            check=AsyncConnectionPool.check_connection,
+            kwargs={
+                "autocommit": True,
+                "prepare_threshold": None,
+                "application_name": "ragdb",
+                "row_factory": dict_row,
+            },
+        )
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Pool]:
+        """Keep the pool open for as long as the block runs."""
+        await self._pool.open()
+        try:
+            yield self
+        finally:
+            await self._pool.close()
+
+    async def call(
+        self,
+        caller: Caller,
+        function: str,
+        *,
+        returning: type[T],
+        read_only: bool = False,
+        **arguments: object,
+    ) -> list[T]:
+        """Call ragdb.<function> and commit; raises RagdbError, with nothing done."""
+        rows = await self._run(caller, _function(function, arguments), read_only)
+        return msgspec.convert(rows, list[returning])
+
+    async def _run(self, caller: Caller, command: Command, read_only: bool) -> list[DictRow]:
+        try:
+            async with self._pool.connection() as connection:
+                async with connection.pipeline():
+                    for statement, values in _transaction(caller, command, read_only):
+                        cursor = await connection.execute(statement, values)
+                    await connection.execute("commit")
+                return await cursor.fetchall()
+        except (psycopg.Error, PoolTimeout) as error:
+            raise RagdbError(from_database(error)) from error
