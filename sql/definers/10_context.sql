@@ -4,25 +4,18 @@
 -- scopes, bound to the backend and to the transaction's start. Forging, editing or replaying it in a later transaction fails.
 -- HMAC-SHA256 (RFC 2104) with precomputed pads on core sha256(). These functions are definer because they read keys and hashes.
 
-create or replace function ragdb_private.sign(p_payload text)
+create or replace function ragdb_private.mac(p_payload text, p_inner_pad bytea, p_outer_pad bytea)
   returns text
-  language plpgsql
+  language sql
   stable
   security invoker
-  set search_path = pg_catalog, pg_temp
-as $$
-declare
-  v_key ragdb_private.context_key;
-begin
-  select * into v_key from ragdb_private.context_key;
-  return encode(sha256(v_key.outer_pad || sha256(v_key.inner_pad || convert_to(
-    p_payload || '|' || pg_backend_pid() || '|' || (extract(epoch from transaction_timestamp()) * 1000000)::int8,
-    'UTF8'))), 'hex');
-end;
-$$;
+  return encode(sha256(p_outer_pad || sha256(p_inner_pad || convert_to(
+    p_payload || '|' || pg_backend_pid() || '|' || (extract(epoch from transaction_timestamp()) * 1000000)::int8, 'UTF8'))), 'hex');
 
-comment on function ragdb_private.sign(text) is
-$$MAC of a context payload, bound to this backend and this transaction.$$;
+comment on function ragdb_private.mac(text, bytea, bytea) is
+$$MAC of a context payload, bound to this backend and this transaction.
+
+Parsed when created and without settings of its own, so that it is inlined: row level security asks for it in every statement.$$;
 
 create or replace function ragdb_private.visible_scopes(p_org_no int4, p_user_no int4, p_workspace_no int4)
   returns int4[]
@@ -52,6 +45,29 @@ $$Scopes a user may read: the organization's, open or joined workspaces (adminis
 
 p_workspace_no limits them to one workspace and what the whole organization shares.$$;
 
+create or replace function ragdb_private.payload(
+  p_org_no int4, p_user_no int4, p_key_no int4, p_workspace_no int4, p_permissions text[])
+  returns text[]
+  language sql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+  select array[
+           p_org_no::text, p_user_no::text, coalesce(p_key_no, 0)::text, coalesce(p_workspace_no, 0)::text,
+           array_to_string(p_permissions, ','),
+           array_to_string(ragdb_private.visible_scopes(p_org_no, p_user_no, p_workspace_no), ','),
+           coalesce((select w.language
+                       from ragdb_data.workspace w
+                      where w.org_no = p_org_no
+                        and (p_workspace_no is null or w.workspace_no = p_workspace_no)
+                      order by w.slug <> 'default', w.workspace_no
+                      limit 1), 'english')]
+$$;
+
+comment on function ragdb_private.payload(int4, int4, int4, int4, text[]) is
+$$What a context says, in the order of ragdb.context()'s columns; numbers and lists as text.$$;
+
 create or replace function ragdb_private.set_context(
   p_org_no int4, p_user_no int4, p_key_no int4, p_workspace_no int4, p_permissions text[])
   returns void
@@ -61,12 +77,11 @@ create or replace function ragdb_private.set_context(
   set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_payload text := concat_ws('|',
-    p_org_no, p_user_no, coalesce(p_key_no, 0), coalesce(p_workspace_no, 0),
-    array_to_string(p_permissions, ','),
-    array_to_string(ragdb_private.visible_scopes(p_org_no, p_user_no, p_workspace_no), ','));
+  v_payload text := array_to_string(
+    ragdb_private.payload(p_org_no, p_user_no, p_key_no, p_workspace_no, p_permissions), '|');
 begin
-  perform set_config('ragdb.context', v_payload || '|' || ragdb_private.sign(v_payload), true);
+  perform set_config('ragdb.context', v_payload || '|' || ragdb_private.mac(v_payload, k.inner_pad, k.outer_pad), true)
+     from ragdb_private.context_key k;
 end;
 $$;
 
@@ -123,8 +138,8 @@ Example: begin; select ragdb.begin_context('rdb_...'); select * from ragdb.searc
 A key never grants more than its owner's role does. Definer: reads key hashes and the signing key.
 Raises PT401 invalid_api_key or expired_api_key.$$;
 
-create or replace function ragdb.context()
-  returns table (org_no int4, user_no int4, key_no int4, workspace_no int4, permissions text[], scopes int4[])
+create or replace function ragdb._context()
+  returns text[]
   language plpgsql
   stable
   security definer
@@ -132,38 +147,34 @@ create or replace function ragdb.context()
 as $$
 declare
   v_context text := current_setting('ragdb.context', true);
-  v_mac_at int4;
-  v_part text[];
+  v_payload text;
+  v_inner_pad bytea;
+  v_outer_pad bytea;
 begin
   if v_context is null or v_context = '' then
-    return query
-    select l.org_no, l.user_no, 0, 0, r.permissions,
-           ragdb_private.visible_scopes(l.org_no, l.user_no, null)
-      from ragdb_private.login l
-      join ragdb_data.membership m on m.org_no = l.org_no and m.user_no = l.user_no
-      join ragdb_data.app_user u on u.user_no = l.user_no and u.is_active
-      join ragdb_data.role r on r.role = m.role
-     where l.login = session_user;
-    return;
+    return (
+      select ragdb_private.payload(l.org_no, l.user_no, null, null, r.permissions)
+        from ragdb_private.login l
+        join ragdb_data.membership m on m.org_no = l.org_no and m.user_no = l.user_no
+        join ragdb_data.app_user u on u.user_no = l.user_no and u.is_active
+        join ragdb_data.role r on r.role = m.role
+       where l.login = session_user);
   end if;
 
-  v_mac_at := length(v_context) - 64;
-  if v_mac_at < 1
-     or right(v_context, 64) is distinct from ragdb_private.sign(left(v_context, v_mac_at - 1)) then
+  select k.inner_pad, k.outer_pad into v_inner_pad, v_outer_pad from ragdb_private.context_key k;
+  v_payload := left(v_context, -65);
+  if right(v_context, 64) is distinct from ragdb_private.mac(v_payload, v_inner_pad, v_outer_pad) then
     raise exception 'The session context is not valid.'
       using errcode = '28000',
             constraint = 'invalid_session_context',
             hint = 'Call ragdb.begin_context(key) in this transaction.';
   end if;
-  v_part := string_to_array(v_context, '|');
-  return query
-  select v_part[1]::int4, v_part[2]::int4, v_part[3]::int4, v_part[4]::int4,
-         string_to_array(v_part[5], ','), string_to_array(v_part[6], ',')::int4[];
+  return string_to_array(v_payload, '|');
 end;
 $$;
 
-comment on function ragdb.context() is
-$$The verified caller: organization, user, key, workspace limit, permissions, readable scopes.
+comment on function ragdb._context() is
+$$The verified caller as text: organization, user, key, workspace limit, permissions, readable scopes, language. See context().
 
-No row without a context. A login made by ragdb.create_analyst() needs none: it is its member.
+Null without a context. A login made by ragdb.create_analyst() needs none: it is its member.
 Definer: reads the signing key. Raises 28000 invalid_session_context for a forged, edited or replayed setting.$$;

@@ -11,7 +11,7 @@ begin
 end;
 $$;
 
-grant execute on function ragdb.begin_context(text), ragdb.context(), ragdb.version()
+grant execute on function ragdb.begin_context(text), ragdb._context(), ragdb.version()
   to ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin, ragdb_owner;
 grant execute on function
   ragdb.add_member(text, text, text), ragdb.create_api_key(text, text, text[], text, timestamptz), ragdb._open_scope(int4, text),

@@ -1,13 +1,39 @@
 -- The caller, as every other function and every policy sees it. See definers/10_context.sql for how it is proven.
 
-create or replace function ragdb.current_org_no()
-  returns int4
-  language sql
+create or replace function ragdb.context()
+  returns table (
+    org_no int4, user_no int4, key_no int4, workspace_no int4, permissions text[], scopes int4[], language text)
+  language plpgsql
   stable
   security invoker
   set search_path = pg_catalog, pg_temp
 as $$
-  select c.org_no from ragdb.context() c
+declare
+  v text[] := ragdb._context();
+begin
+  if v is not null then
+    return query
+    select v[1]::int4, v[2]::int4, v[3]::int4, v[4]::int4, string_to_array(v[5], ','), string_to_array(v[6], ',')::int4[], v[7];
+  end if;
+end;
+$$;
+
+comment on function ragdb.context() is
+$$The verified caller; no row without a context.
+
+key_no and workspace_no are 0 without a key and without a limit to one workspace. scopes: whose documents may be read. language: default of
+queries. Raises 28000 invalid_session_context for a forged, edited or replayed setting.$$;
+
+create or replace function ragdb.current_org_no()
+  returns int4
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (ragdb._context())[1]::int4;
+end;
 $$;
 
 comment on function ragdb.current_org_no() is
@@ -15,12 +41,14 @@ $$The caller's organization as the number tenant tables are keyed by; null witho
 
 create or replace function ragdb.current_scopes()
   returns int4[]
-  language sql
+  language plpgsql
   stable
   security invoker
   set search_path = pg_catalog, pg_temp
 as $$
-  select c.scopes from ragdb.context() c
+begin
+  return string_to_array((ragdb._context())[6], ',')::int4[];
+end;
 $$;
 
 comment on function ragdb.current_scopes() is
@@ -28,12 +56,14 @@ $$The scopes whose documents the caller may read; null without a context.$$;
 
 create or replace function ragdb.current_user_no()
   returns int4
-  language sql
+  language plpgsql
   stable
   security invoker
   set search_path = pg_catalog, pg_temp
 as $$
-  select c.user_no from ragdb.context() c
+begin
+  return (ragdb._context())[2]::int4;
+end;
 $$;
 
 comment on function ragdb.current_user_no() is
@@ -73,22 +103,22 @@ create or replace function ragdb.require(p_permission text)
   set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_caller record;
+  v_context text[] := ragdb._context();
+  v_permissions text[] := string_to_array(v_context[5], ',');
 begin
-  select c.org_no, c.permissions into v_caller from ragdb.context() c;
-  if not found then
+  if v_context is null then
     raise exception 'Nobody is signed in.'
       using errcode = 'PT401',
             constraint = 'unauthenticated',
             hint = 'Call ragdb.begin_context(key) in this transaction, or connect as an analyst.';
   end if;
-  if not (p_permission = any (v_caller.permissions) or '*' = any (v_caller.permissions)) then
+  if not (p_permission = any (v_permissions) or '*' = any (v_permissions)) then
     raise exception 'This needs the permission %.', p_permission
       using errcode = 'PT403',
             constraint = 'permission_denied',
             hint = 'Use a credential whose role and key hold it.';
   end if;
-  return v_caller.org_no;
+  return v_context[1]::int4;
 end;
 $$;
 

@@ -18,9 +18,10 @@ declare
   -- out makes a match rare, which is worth half of the time.
   v_separator constant text := '[[:punct:][:cntrl:]\u00A0\u1680\u2000-\u200B\u2028\u2029\u202F'
     '\u205F\u3000\uE000-\uF8FF]';
-  -- Superscripts, fractions and ideographs stand alone: 10² is not 102.
+  -- Superscripts, fractions, circled numbers and ideographs stand alone: 10² is not 102.
   v_single constant text := '([\u00B2\u00B3\u00B9\u00BC-\u00BE\u2070-\u207F\u2150-\u215F'
-    '\u3400-\u4DBF\u4E00-\u9FFF\uF900-\uFAFF\U00020000-\U0003FFFF])';
+    '\u2460-\u249B\u3038-\u303A\u3192-\u319F\u3220-\u32BF\u3400-\u4DBF\u4E00-\u9FFF'
+    '\uF900-\uFAFF\U00020000-\U0003FFFF])';
   -- Accents, Hebrew and Arabic points, kana voicing; soft hyphens, joiners, directions, selectors.
   v_mark constant text := '[\u0300-\u036F\u0483-\u0489\u0591-\u05C7\u0610-\u061A\u064B-\u065F\u0670'
     '\u06D6-\u06ED\u1AB0-\u1AFF\u1DC0-\u1DFF\u20D0-\u20FF\u3099\u309A\uFE20-\uFE2F'
@@ -61,42 +62,41 @@ create or replace function ragdb._word_pieces(p_words text[])
   set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- All prefixes of what is left of a word, sorted, end in the longest one: read backwards, the
-  -- index finds the longest token that fits in one descent.
+  -- The longest token that fits is the last, in byte order, of the prefixes of what is left of the
+  -- word; the index, read backwards, finds it in one descent.
   return query
   with recursive piece as (
     select w.word collate "C" as word,
            w.word collate "C" as rest,
            '' collate "C" as prefix,
-           null::text collate "C" as token
+           null::public.halfvec as embedding
       from unnest(p_words) as w (word)
      where length(w.word) <= 100
     union all
     select p.word,
            substr(p.rest, 1 + coalesce(length(t.token) - length(p.prefix), 1)),
            '##',
-           t.token
+           t.embedding
       from piece p
       left join lateral (
-             select e.token
+             select e.token, e.embedding
                from ragdb_data.embedding_token e
               where e.token = any (array(
-                      select p.prefix || left(p.rest, generate_series(1, least(18, length(p.rest))))))
+                      select p.prefix
+                             || left(p.rest, generate_series(1, least(18, length(p.rest))))))
               order by e.token desc
               limit 1) t on true
      where p.rest <> ''
   )
-  select p.word, e.embedding
-    from piece p
-    join ragdb_data.embedding_token e on e.token = p.token;
+  select p.word, p.embedding from piece p where p.embedding is not null;
 end;
 $$;
 
 comment on function ragdb._word_pieces(text[]) is
-$$The vectors of the pieces that words are made of, for words that are not tokens themselves.
+$$The vectors of the tokens that spell each word, a row per token and word.
 
-Takes the longest token that fits, again and again (WordPiece); a character that no token begins
-with is skipped. Words of more than 100 characters have no pieces.$$;
+Takes the longest token that fits, again and again (WordPiece); a character that no token starts
+with is skipped. A word of more than 100 characters has no rows.$$;
 
 
 create or replace function ragdb.embed(p_text text)
@@ -106,33 +106,99 @@ create or replace function ragdb.embed(p_text text)
   security invoker
   set search_path = pg_catalog, pg_temp
 as $$
-declare
-  v_sum public.vector;
-  v_unknown text[];
 begin
-  select public.sum(w.embedding), array_agg(w.word) filter (where w.embedding is null)
-    into v_sum, v_unknown
-    from (select u.word,
-                 (select e.embedding::public.vector
-                    from ragdb_data.embedding_token e
-                   where e.token = u.word collate "C") as embedding
-            from unnest(ragdb.words(p_text)) as u (word)) w;
-
-  if v_unknown is not null then
-    select public.sum(s.part)
-      into v_sum
-      from (select v_sum as part
-            union all
-            select p.embedding::public.vector from ragdb._word_pieces(v_unknown) p) s;
-  end if;
-
-  return public.l2_normalize(v_sum);
+  return (select public.l2_normalize(public.sum(p.embedding::public.vector))::public.halfvec
+            from ragdb._word_pieces(ragdb.words(p_text)) p);
 end;
 $$;
 
 comment on function ragdb.embed(text) is
 $$The embedding of a text: 256 dimensions, unit length, null when no word of it is known.
 
-In a query write (select ragdb.embed('...')) rather than the bare call, so that it is computed once
-and not for every row. For many texts ragdb.embed_batch() is faster.
-Example: select ragdb.embed('rotate keys') operator(public.<=>) ragdb.embed('change the key').$$;
+In a query over a table write (select ragdb.embed('...')), so that it is computed once and not for
+every row. For many texts use ragdb.embed_batch().
+Example: select ragdb.embed('rotate keys') operator(public.<=>) ragdb.embed('change the key');$$;
+
+
+create or replace function ragdb.embed_batch(
+  p_texts        text[],
+  p_titles       text[] default null,
+  p_title_weight float8 default 0.3)
+  returns table (ordinal int, embedding public.halfvec)
+  language plpgsql
+  stable parallel safe
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set work_mem = '64MB'  -- a kilobyte for every distinct word
+as $$
+declare
+  v_title_weight constant public.vector := array_fill(p_title_weight::real, array[256]);
+begin
+  if cardinality(p_titles) <> cardinality(p_texts) then
+    raise exception 'There are % titles for % texts.', cardinality(p_titles), cardinality(p_texts)
+      using errcode    = 'PT400',
+            constraint = 'titles_mismatch',
+            hint       = 'Pass one title per text, or null for all of them.';
+  end if;
+
+  return query
+  with source as materialized (
+    select t.ordinal::int as ordinal,
+           t.body,
+           t.title,
+           -- Negative, so that titles and texts number one list of passages.
+           -(min(t.ordinal) over (partition by t.title collate "C"))::int as title_no
+      from unnest(p_texts, p_titles) with ordinality as t (body, title, ordinal)
+  ),
+  passage as (
+    select s.ordinal as passage_no, s.body as content from source s
+    union all
+    select s.title_no, s.title from source s where s.ordinal = -s.title_no
+  ),
+  occurrence as materialized (
+    select p.passage_no, w.word collate "C" as word
+      from passage p
+     cross join unnest(ragdb.words(p.content)) as w (word)
+  ),
+  word as materialized (
+    select d.word,
+           (select e.embedding::public.vector
+              from ragdb_data.embedding_token e
+             where e.token = d.word) as embedding
+      from (select distinct o.word from occurrence o) d
+  ),
+  word_embedding as (
+    select w.word, w.embedding from word w where w.embedding is not null
+    union all
+    select p.word, public.sum(p.embedding::public.vector)
+      from ragdb._word_pieces(array(select w.word from word w where w.embedding is null)) p
+     group by p.word
+  ),
+  direction as materialized (
+    select o.passage_no, public.l2_normalize(public.sum(w.embedding)) as unit
+      from occurrence o
+      join word_embedding w on w.word = o.word collate "C"
+     group by o.passage_no
+  )
+  select s.ordinal,
+         case
+           when body.unit is null then title.unit
+           when title.unit is null then body.unit
+           else public.l2_normalize(
+                  body.unit operator(public.+) (title.unit operator(public.*) v_title_weight))
+         end::public.halfvec
+    from source s
+    left join direction body on body.passage_no = s.ordinal
+    left join direction title on title.passage_no = s.title_no
+   order by s.ordinal;
+end;
+$$;
+
+comment on function ragdb.embed_batch(text[], text[], float8) is
+$$The embeddings of many texts, each with its title folded in.
+
+Returns a row per text, in order. An embedding is text + weight * title, all at unit length; a text
+without known words has the direction of its title, and null when that has none either.
+Looks every distinct word and title up once: about thirty times the speed of a transformer.
+Raises PT400 titles_mismatch when there are titles but not one per text.
+Example: select * from ragdb.embed_batch(array['First text.', 'Second text.']);$$;

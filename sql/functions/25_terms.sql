@@ -62,10 +62,9 @@ as $$
 declare
   v_end constant text := '7eos7';  -- a word of letters and digits is stemmed by no configuration
   v_words tsvector := to_tsvector(p_language::regconfig,
-    translate(
+    regexp_replace(
       regexp_replace(lower(p_text collate "pg_c_utf8"), '[.!?]["'')\]]*\s+|\n\s*\n', ' ' || v_end || ' ', 'g'),
-      '.,;:!?/\|-_@#%&*+=<>()[]{}~^`"''$',
-      '                                 '));
+      '[^[:alnum:]]+', ' ', 'g'));
 begin
   return (
     select coalesce(

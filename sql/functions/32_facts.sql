@@ -53,10 +53,12 @@ declare
 begin
   delete from ragdb_data.document_fact f where f.org_no = v_org and f.document_no = any (p_document_nos);
   insert into ragdb_data.document_fact (org_no, scope_no, document_no, key, value, number)
-  select v_org, d.scope_no, d.document_no, ragdb._fact_value(f.key), ragdb._fact_value(f.value),
+  select v_org, d.scope_no, d.document_no,
+         case when length(f.key) > 200 then ragdb._fact_value(f.key) else f.key end,
+         case when length(f.value) > 200 then ragdb._fact_value(f.value) else f.value end,
          case
            when f.key = 'date' then extract(epoch from d.dated_at)::float8
-           when f.value ~ '^[+-]?\d{1,300}(\.\d+)?([eE][+-]?\d{1,2})?$' then f.value::float8
+           when f.value ~ '^[+-]?\d{1,200}(\.\d+)?([eE][+-]?\d{1,2})?$' then f.value::float8
          end
     from ragdb_data.document d
     join ragdb_data.data_source s on s.org_no = d.org_no and s.source_no = d.source_no
@@ -67,7 +69,7 @@ begin
      union all
      select 'label', l from unnest(d.labels) l
      union all
-     select m.key, m.value from ragdb._metadata_facts(d.metadata) m) f(key, value)
+     select m.key, m.value from ragdb._metadata_facts(d.metadata) m where d.metadata <> '{}') f(key, value)
    where d.org_no = v_org
      and d.document_no = any (p_document_nos)
      and f.value is not null;

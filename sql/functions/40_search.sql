@@ -10,6 +10,152 @@
 -- Filters and scopes hold inside each leg. Up to 10,000 matching chunks the vector leg is exact; above it asks the HNSW index, and
 -- again exactly when that returned too few.
 
+create or replace function ragdb._fuse(
+  p_org_no int4, p_scopes int4[], p_mode text, p_terms int4[], p_n float8, p_length float8, p_dead int8[], p_chunks int8[],
+  p_embedding public.halfvec, p_vector_chunks int8[], p_cosines float8[], p_limit int4, p_offset int4)
+  returns table (
+    rank int4, chunk_no int8, score float8, lexical float8, lexical_rank int4, cosine float8, vector_rank int4,
+    phrase float8, sentence float8, confidence float8)
+  language plpgsql
+  stable
+  rows 10
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+#variable_conflict use_column
+declare
+  v_distinct int4[];
+  v_frequencies float8[];
+  v_depth int4 := greatest(100, p_limit + p_offset);
+  v_rerank int4 := greatest(50, p_limit + p_offset);
+begin
+  select array_agg(u.term), array_agg(u.frequency)
+    into v_distinct, v_frequencies
+    from (select t as term, count(*)::float8 as frequency from unnest(p_terms) t group by t) u;
+
+  return query
+  with hit as materialized (
+    select p.chunk_no, p.term, p.tf, p.length
+      from ragdb_data.posting p
+     where p.org_no = p_org_no
+       and p.term = any (v_distinct)
+       and p.scope_no = any (p_scopes)
+       and p.chunk_no not in (select unnest(p_dead))),
+  frequency as (
+    select h.term, count(*)::float8 as df from hit h group by h.term),
+  weight as materialized (
+    select u.term, u.frequency,
+           ln(1 + (p_n - coalesce(f.df, 0) + 0.5::float8) / (coalesce(f.df, 0) + 0.5::float8)) as idf
+      from unnest(v_distinct, v_frequencies) u(term, frequency)
+      left join frequency f on f.term = u.term),
+  keyword as materialized (
+    select h.chunk_no,
+           sum(w.frequency * w.idf * 2.2::float8 * h.tf / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as score
+      from hit h
+      join weight w on w.term = h.term
+     where p_chunks is null or h.chunk_no in (select unnest(p_chunks))
+     group by h.chunk_no),
+  vector as (
+    select u.chunk_no, u.cosine, u.rank
+      from unnest(p_vector_chunks, p_cosines) with ordinality u(chunk_no, cosine, rank)),
+  -- A full join cannot become a nested loop, whatever the planner thinks of the sizes.
+  joined as materialized (
+    select coalesce(k.chunk_no, v.chunk_no) as chunk_no, k.score as lexical, v.cosine, v.rank as vector_rank
+      from keyword k
+      full join vector v on v.chunk_no = k.chunk_no),
+  candidate as (
+    (select j.* from joined j order by j.lexical desc nulls last, j.chunk_no limit v_depth)
+    union
+    select j.* from joined j where j.vector_rank is not null),
+  total as materialized (
+    select coalesce((select max(k.score) from keyword k), 0) as lexical,
+           (select sum(w.idf) from weight w) as idf,
+           coalesce(p_cosines[1], 0) as cosine),
+  completed as (
+    select c.chunk_no, c.lexical, c.vector_rank,
+           case when c.lexical is not null then row_number() over (order by c.lexical desc nulls last, c.chunk_no) end as lexical_rank,
+           case when p_mode = 'hybrid' then coalesce(c.cosine, 1 - (e.embedding operator(public.<=>) p_embedding)) else c.cosine end
+             as cosine
+      from candidate c
+      left join ragdb_data.chunk_vector e
+        on c.cosine is null and p_mode = 'hybrid' and e.org_no = p_org_no and e.chunk_no = c.chunk_no),
+  base as materialized (
+    select c.chunk_no, c.lexical, c.cosine, c.vector_rank,
+           case when c.lexical_rank <= v_depth then c.lexical_rank end as lexical_rank,
+           case p_mode
+             when 'keyword' then c.lexical
+             when 'vector' then c.cosine
+             else coalesce(c.lexical / nullif(t.lexical, 0), 0) + coalesce(c.cosine, 0)
+           end as score
+      from completed c
+     cross join total t
+     order by score desc, c.chunk_no
+     limit v_rerank),
+  word as materialized (
+    select b.chunk_no, u.term,
+           count(*) filter (where u.term = 0) over in_order as sentence,
+           lead(u.term) over in_order as next_term,
+           lead(u.position) over in_order = u.position + 1 as is_adjacent
+      from base b
+      join ragdb_data.chunk_word w on w.org_no = p_org_no and w.chunk_no = b.chunk_no
+     cross join unnest(w.terms) with ordinality u(term, position)
+     where p_mode = 'hybrid'
+       and (u.term = 0 or u.term = any (v_distinct))
+    window in_order as (partition by b.chunk_no order by u.position)),
+  sentence as (
+    select s.chunk_no, max(s.idf) as idf
+      from (select d.chunk_no, sum(w.idf) as idf
+              from (select distinct w.chunk_no, w.sentence, w.term from word w where w.term <> 0) d
+              join weight w on w.term = d.term
+             group by d.chunk_no, d.sentence) s
+     group by s.chunk_no),
+  pair as materialized (
+    select distinct a.term, b.term as next_term, least(wa.idf + wb.idf, ln(1 + (p_n + 0.5::float8) / 0.5::float8)) as idf
+      from unnest(p_terms) with ordinality a(term, position)
+      join unnest(p_terms) with ordinality b(term, position) on b.position = a.position + 1 and b.term <> a.term
+      join weight wa on wa.term = a.term
+      join weight wb on wb.term = b.term),
+  phrase as (
+    select d.chunk_no, sum(d.idf) as idf
+      from (select distinct w.chunk_no, p.term, p.next_term, p.idf
+              from word w
+              join pair p on p.term = w.term and p.next_term = w.next_term
+             where w.is_adjacent) d
+     group by d.chunk_no),
+  final as (
+    select b.*,
+           coalesce(p.idf / nullif(t.lexical, 0), 0) as phrase,
+           coalesce(s.idf / nullif(t.idf, 0), 0) as sentence,
+           1 / (1 + exp(-(4.75::float8 * coalesce(t.lexical / nullif(t.idf, 0), 0) + 11.55::float8 * t.cosine - 9.73::float8)))
+             as confidence
+      from base b
+     cross join total t
+      left join sentence s on s.chunk_no = b.chunk_no
+      left join phrase p on p.chunk_no = b.chunk_no),
+  ranked as (
+    select f.*,
+           case when p_mode = 'hybrid'
+             then f.score + 0.25::float8 * f.phrase + 0.3::float8 * f.sentence
+             else f.score end as final_score
+      from final f)
+  select (row_number() over (order by r.final_score desc, r.chunk_no))::int4, r.chunk_no, r.final_score, r.lexical,
+         r.lexical_rank::int4, r.cosine, r.vector_rank::int4, r.phrase, r.sentence, r.confidence
+    from ranked r
+   order by r.final_score desc, r.chunk_no
+  offset p_offset
+   limit p_limit;
+end;
+$$;
+
+comment on function ragdb._fuse(
+  int4, int4[], text, int4[], float8, float8, int8[], int8[], public.halfvec, int8[], float8[], int4, int4) is
+$$The keyword leg, the fusion with the vector leg's result, and the rerank.
+
+p_terms: the query's stems in order. p_n, p_length: chunks in scope and their average length. p_dead: chunks to count nowhere. p_chunks: the
+only ones to return, or null. Everything is found by key, so one plan serves tenants of every size and planning is paid once a session.$$;
+
 create or replace function ragdb._search(
   p_query text, p_limit int4, p_offset int4, p_filters jsonb, p_mode text, p_workspace text, p_language text)
   returns table (
@@ -17,6 +163,7 @@ create or replace function ragdb._search(
     phrase float8, sentence float8, confidence float8, documents int8[], trace jsonb)
   language plpgsql
   stable
+  rows 10
   security invoker
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_custom_plan
@@ -29,13 +176,10 @@ declare
   c_exact constant int4 := 10000;
   v_org int4 := ragdb.require('rag:read');
   v_caller record;
-  v_workspace ragdb_data.workspace;
+  v_workspace_no int4;
   v_scopes int4[];
   v_depth int4 := greatest(100, p_limit + p_offset);
-  v_rerank int4 := greatest(50, p_limit + p_offset);
   v_terms int4[];
-  v_distinct int4[];
-  v_frequencies float8[];
   v_embedding public.halfvec;
   v_documents int8[];
   v_bodies int8[];
@@ -45,8 +189,8 @@ declare
   v_length float8;
   v_matching int8;
   v_strategy text := 'none';
-  v_vector_chunks int8[] := '{}';
-  v_cosines float8[] := '{}';
+  v_vector_chunks int8[];
+  v_cosines float8[];
   v_clock timestamptz[] := array[clock_timestamp()];
 begin
   if p_query is null or p_query !~ '\S' then
@@ -65,21 +209,16 @@ begin
 
   select * into v_caller from ragdb.context();
   v_scopes := v_caller.scopes;
-  v_workspace := ragdb._workspace(p_workspace);
   if p_workspace is not null then
+    v_workspace_no := (ragdb._workspace(p_workspace)).workspace_no;
     v_scopes := array(select s.scope_no
                         from ragdb_data.scope s
                        where s.org_no = v_org
                          and s.scope_no = any (v_caller.scopes)
-                         and (s.scope_no = 0 or s.workspace_no = v_workspace.workspace_no));
+                         and (s.scope_no = 0 or s.workspace_no = v_workspace_no));
   end if;
-
   if p_mode <> 'vector' then
-    v_terms := array_remove(
-      ragdb._terms(case when p_language is null then v_workspace.language else ragdb._language(p_language) end, p_query), 0);
-    select array_agg(u.term), array_agg(u.frequency)
-      into v_distinct, v_frequencies
-      from (select t as term, count(*)::float8 as frequency from unnest(v_terms) t group by t) u;
+    v_terms := array_remove(ragdb._terms(ragdb._query_language(p_language, p_workspace), p_query), 0);
   end if;
   if p_mode <> 'keyword' then
     v_embedding := ragdb.embed(p_query);
@@ -139,124 +278,22 @@ begin
   v_clock := v_clock || clock_timestamp();
 
   return query
-  with hit as materialized (
-    select p.chunk_no, p.term, p.tf, p.length
-      from ragdb_data.posting p
-     where p.org_no = v_org
-       and p.term = any (v_distinct)
-       and p.scope_no = any (v_scopes)
-       and (v_dead = '{}' or p.chunk_no <> all (v_dead))),
-  frequency as (
-    select h.term, count(*)::float8 as df from hit h group by h.term),
-  weight as materialized (
-    select u.term, u.frequency,
-           ln(1 + (v_n - coalesce(f.df, 0) + 0.5::float8) / (coalesce(f.df, 0) + 0.5::float8)) as idf
-      from unnest(v_distinct, v_frequencies) u(term, frequency)
-      left join frequency f on f.term = u.term),
-  keyword as materialized (
-    select h.chunk_no,
-           sum(w.frequency * w.idf * 2.2::float8 * h.tf / (h.tf + 0.3::float8 + 0.9::float8 / v_length * h.length)) as score
-      from hit h
-      join weight w on w.term = h.term
-     where v_chunks is null or h.chunk_no = any (v_chunks)
-     group by h.chunk_no),
-  best_keyword as materialized (
-    select k.chunk_no, row_number() over (order by k.score desc, k.chunk_no) as rank
-      from keyword k
-     order by k.score desc, k.chunk_no
-     limit v_depth),
-  vector as materialized (
-    select u.chunk_no, u.cosine, u.rank
-      from unnest(v_vector_chunks, v_cosines) with ordinality u(chunk_no, cosine, rank)),
-  total as materialized (
-    select coalesce((select max(k.score) from keyword k), 0) as lexical,
-           (select sum(w.idf) from weight w) as idf,
-           coalesce(v_cosines[1], 0) as cosine),
-  base as materialized (
-    select c.chunk_no, k.score as lexical, b.rank as lexical_rank, v.rank as vector_rank,
-           case when p_mode <> 'keyword' then coalesce(v.cosine, 1 - (e.embedding operator(public.<=>) v_embedding)) end as cosine,
-           case p_mode
-             when 'keyword' then k.score
-             when 'vector' then v.cosine
-             else coalesce(k.score / nullif(t.lexical, 0), 0)
-                  + coalesce(v.cosine, 1 - (e.embedding operator(public.<=>) v_embedding), 0)
-           end as score
-      from (select chunk_no from best_keyword union select chunk_no from vector) c
-     cross join total t
-      left join keyword k on k.chunk_no = c.chunk_no
-      left join best_keyword b on b.chunk_no = c.chunk_no
-      left join vector v on v.chunk_no = c.chunk_no
-      left join ragdb_data.chunk_vector e
-        on v.chunk_no is null and p_mode = 'hybrid' and e.org_no = v_org and e.chunk_no = c.chunk_no
-     order by score desc, c.chunk_no
-     limit v_rerank),
-  word as materialized (
-    select b.chunk_no, u.term,
-           count(*) filter (where u.term = 0) over in_order as sentence,
-           lead(u.term) over in_order as next_term,
-           lead(u.position) over in_order = u.position + 1 as is_adjacent
-      from base b
-      join ragdb_data.chunk_word w on w.org_no = v_org and w.chunk_no = b.chunk_no
-     cross join unnest(w.terms) with ordinality u(term, position)
-     where p_mode = 'hybrid'
-       and (u.term = 0 or u.term = any (v_distinct))
-    window in_order as (partition by b.chunk_no order by u.position)),
-  sentence as (
-    select s.chunk_no, max(s.idf) as idf
-      from (select d.chunk_no, sum(w.idf) as idf
-              from (select distinct w.chunk_no, w.sentence, w.term from word w where w.term <> 0) d
-              join weight w on w.term = d.term
-             group by d.chunk_no, d.sentence) s
-     group by s.chunk_no),
-  pair as materialized (
-    select distinct a.term, b.term as next_term, least(wa.idf + wb.idf, ln(1 + (v_n + 0.5::float8) / 0.5::float8)) as idf
-      from unnest(v_terms) with ordinality a(term, position)
-      join unnest(v_terms) with ordinality b(term, position) on b.position = a.position + 1 and b.term <> a.term
-      join weight wa on wa.term = a.term
-      join weight wb on wb.term = b.term),
-  phrase as (
-    select d.chunk_no, sum(d.idf) as idf
-      from (select distinct w.chunk_no, p.term, p.next_term, p.idf
-              from word w
-              join pair p on p.term = w.term and p.next_term = w.next_term
-             where w.is_adjacent) d
-     group by d.chunk_no),
-  final as (
-    select b.*,
-           coalesce(p.idf / nullif(t.lexical, 0), 0) as phrase,
-           coalesce(s.idf / nullif(t.idf, 0), 0) as sentence,
-           1 / (1 + exp(-(4.75::float8 * coalesce(t.lexical / nullif(t.idf, 0), 0) + 11.55::float8 * t.cosine - 9.73::float8)))
-             as confidence
-      from base b
-     cross join total t
-      left join sentence s on s.chunk_no = b.chunk_no
-      left join phrase p on p.chunk_no = b.chunk_no),
-  ranked as (
-    select f.*,
-           case when p_mode = 'hybrid'
-             then f.score + 0.25::float8 * f.phrase + 0.3::float8 * f.sentence
-             else f.score end as final_score
-      from final f)
-  select (row_number() over (order by r.final_score desc, r.chunk_no))::int4, r.chunk_no, r.final_score, r.lexical,
-         r.lexical_rank::int4, r.cosine, r.vector_rank::int4, r.phrase, r.sentence, r.confidence, v_documents,
+  select f.rank, f.chunk_no, f.score, f.lexical, f.lexical_rank, f.cosine, f.vector_rank, f.phrase, f.sentence, f.confidence,
+         v_documents,
          jsonb_build_object(
-           'organization_chunks', v_n,
+           'chunks_in_scope', v_n,
            'matching_chunks', v_matching,
            'matching_documents', cardinality(v_documents),
            'scopes', cardinality(v_scopes),
            'average_length', v_length,
-           'keyword_terms', (select jsonb_object_agg(w.term, round(w.idf::numeric, 3)) from weight w),
-           'keyword_candidates', (select count(*) from keyword),
            'vector_strategy', v_strategy,
            'vector_candidates', cardinality(v_vector_chunks),
            'query_ms', 1000 * extract(epoch from v_clock[2] - v_clock[1]),
            'filter_ms', 1000 * extract(epoch from v_clock[3] - v_clock[2]),
            'vector_ms', 1000 * extract(epoch from v_clock[4] - v_clock[3]),
            'fusion_ms', 1000 * extract(epoch from clock_timestamp() - v_clock[4]))
-    from ranked r
-   order by r.final_score desc, r.chunk_no
-  offset p_offset
-   limit p_limit;
+    from ragdb._fuse(v_org, v_scopes, p_mode, v_terms, v_n, v_length, v_dead, v_chunks, v_embedding, v_vector_chunks, v_cosines,
+                     p_limit, p_offset) f;
 end;
 $$;
 
@@ -264,6 +301,27 @@ comment on function ragdb._search(text, int4, int4, jsonb, text, text, text) is
 $$The ranking behind search(), explain_search() and ask(): chunks with every feature of their score.
 
 trace, the same in every row, says what the legs did and how long each stage took. documents: what the filter let through, or null.$$;
+
+create or replace function ragdb._query_language(p_language text, p_workspace text)
+  returns text
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return case
+    when p_language is not null then ragdb._language(p_language)
+    when p_workspace is not null then (ragdb._workspace(p_workspace)).language
+    else (ragdb._context())[7]
+  end;
+end;
+$$;
+
+comment on function ragdb._query_language(text, text) is
+$$Language to read a query in: as said, else the workspace's, else that of the caller's default workspace.
+
+Raises PT422 unknown_language, PT404 workspace_not_found.$$;
 
 create or replace function ragdb._highlight_pattern(p_language text, p_query text)
   returns text
@@ -322,15 +380,17 @@ create or replace function ragdb.search(
     char_start int4, char_end int4, lexical_score float8, lexical_rank int4, vector_score float8, vector_rank int4, content text)
   language plpgsql
   stable
+  rows 10
   security invoker
   set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_custom_plan
+  set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
   v_org int4 := ragdb.current_org_no();
-  v_pattern text := ragdb._highlight_pattern(coalesce(ragdb._find_language(p_language), 'english'), p_query);
+  v_pattern text;
 begin
+  v_pattern := ragdb._highlight_pattern(ragdb._query_language(p_language, p_workspace), p_query);
   return query
   select s.rank, d.title, ragdb._snippet(c.content, v_pattern), s.score, d.url, c.heading_path, c.page, d.id, c.chunk_no,
          c.char_start, c.char_end, s.lexical, s.lexical_rank, s.cosine, s.vector_rank, c.content
@@ -372,9 +432,10 @@ create or replace function ragdb.explain_search(
     sentence float8, confidence float8, chunk_id int8, trace jsonb)
   language plpgsql
   stable
+  rows 10
   security invoker
   set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_custom_plan
+  set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare

@@ -7,9 +7,9 @@ bound by row level security here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 import msgspec
@@ -19,11 +19,11 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from ragdb.errors import RagdbError, from_database
+from ragdb.errors import Problem, RagdbError, from_database
 
 T = TypeVar("T")
 Role = Literal["ragdb_service", "ragdb_admin"]
-Command = tuple[sql.Composable, Mapping[str, object]]
+Command = tuple[sql.SQL | sql.Composed, Mapping[str, object]]
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Caller:
     role: Role | None = "ragdb_service"
 
 
-def _transaction(caller: Caller, command: Command, read_only: bool) -> list[Command]:
-    """The statements of one call but the commit, the caller's last."""
+def _opening(caller: Caller, read_only: bool) -> list[Command]:
+    """The statements of one call up to the caller's own."""
     commands: list[Command] = [(sql.SQL("begin read only" if read_only else "begin"), {})]
     if caller.role is not None:
         commands.append((sql.SQL("set local role {}").format(sql.Identifier(caller.role)), {}))
@@ -48,7 +48,7 @@ def _transaction(caller: Caller, command: Command, read_only: bool) -> list[Comm
     elif caller.organization is not None:
         begin = sql.SQL("select ragdb.begin_operator_context(%(organization)s)")
         commands.append((begin, {"organization": caller.organization}))
-    return [*commands, command]
+    return commands
 
 
 def _function(name: str, arguments: Mapping[str, object]) -> Command:
@@ -72,19 +72,19 @@ class Database:
     """A synchronous connection, for the command line."""
 
     def __init__(self, connection: psycopg.Connection[DictRow]) -> None:
-        self._connection = connection
+        self.connection = connection
 
     @classmethod
     @contextmanager
-    def connect(cls, url: str) -> Iterator[Database]:
+    def connect(cls, url: str) -> Generator[Database]:
         """Connect for as long as the block runs; raises RagdbError when that fails."""
         try:
-            connection = psycopg.connect(
-                url, autocommit=True, prepare_threshold=None, application_name="ragdb",
-                row_factory=dict_row,
+            connection = psycopg.Connection[DictRow].connect(
+                url, autocommit=True, prepare_threshold=None, client_encoding="utf8",
+                application_name="ragdb", row_factory=dict_row,
             )  # fmt: skip
         except psycopg.Error as error:
-            raise RagdbError(from_database(error)) from error
+            raise RagdbError(_not_connected(error)) from error
         with connection:
             yield cls(connection)
 
@@ -100,21 +100,40 @@ class Database:
 
     def encrypt_password(self, login: str, password: str) -> str:
         """The SCRAM verifier of a password, which may travel where the password must not."""
-        return self._connection.pgconn.encrypt_password(
+        return self.connection.pgconn.encrypt_password(
             password.encode(), login.encode(), b"scram-sha-256"
         ).decode()
 
     def _run(self, caller: Caller, command: Command, read_only: bool) -> list[DictRow]:
         try:
-            with self._connection.pipeline():
-                for statement, values in _transaction(caller, command, read_only):
-                    cursor = self._connection.execute(statement, values)
-                self._connection.execute("commit")
+            with self.connection.pipeline():
+                for statement, values in _opening(caller, read_only):
+                    self.connection.execute(statement, values)
+                cursor = self.connection.execute(*command)
+                self.connection.execute("commit")
             return cursor.fetchall()
-        except psycopg.Error as error:
-            if not self._connection.closed:
-                self._connection.rollback()
-            raise RagdbError(from_database(error)) from error
+        except (psycopg.Error, UnicodeEncodeError) as error:
+            if not self.connection.closed:
+                self.connection.rollback()
+            if isinstance(error, UnicodeEncodeError):
+                problem = Problem(422, "not_utf8", "A text is not UTF-8.", "Convert it to UTF-8.")
+            else:
+                problem = from_database(error)
+            raise RagdbError(problem) from error
+
+
+def _not_connected(error: psycopg.Error) -> Problem:
+    """Why there is no connection, in libpq's words where these hold no secret."""
+    if isinstance(error, psycopg.ProgrammingError):  # it quotes the URL, password and all
+        return Problem(
+            422, "invalid_database_url", "The database URL cannot be read.",
+            "Write it like postgresql://user:password@host:5432/database",
+        )  # fmt: skip
+    problem = from_database(error)
+    said = str(error).partition("\n")[0].removeprefix("connection failed: ")
+    reason = said.rpartition("FATAL:")[2].strip().rstrip(".")
+    code = "database_login_refused" if "authentication failed" in reason else problem.code
+    return replace(problem, code=code, message=f"The database cannot be reached: {reason}.")
 
 
 class Pool:
@@ -138,7 +157,7 @@ class Pool:
         )
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Pool]:
+    async def opened(self) -> AsyncGenerator[Pool]:
         """Keep the pool open for as long as the block runs."""
         await self._pool.open()
         try:
@@ -163,8 +182,9 @@ class Pool:
         try:
             async with self._pool.connection() as connection:
                 async with connection.pipeline():
-                    for statement, values in _transaction(caller, command, read_only):
-                        cursor = await connection.execute(statement, values)
+                    for statement, values in _opening(caller, read_only):
+                        await connection.execute(statement, values)
+                    cursor = await connection.execute(*command)
                     await connection.execute("commit")
                 return await cursor.fetchall()
         except (psycopg.Error, PoolTimeout) as error:

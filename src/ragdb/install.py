@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.resources.abc import Traversable
 from typing import Literal
 
@@ -21,7 +22,16 @@ import psycopg
 from ragdb import __version__, prerequisites, repeatable
 from ragdb.sqltree import OWNER, InstallError, SqlTree, sql_root
 
-__all__ = ["Check", "InstallError", "UpgradeReport", "VersionMismatch", "check", "upgrade"]
+__all__ = [
+    "VERSION_QUERY",
+    "Check",
+    "InstallError",
+    "UpgradeReport",
+    "VersionMismatch",
+    "check",
+    "compare",
+    "upgrade",
+]
 
 # 'ragdb' in ASCII. Advisory locks are per database, and so are installations.
 LOCK = 0x7261676462
@@ -30,6 +40,8 @@ LOCK = 0x7261676462
 # is the upgrade that steps back and starts again.
 LOCK_TIMEOUT = "400ms"
 PATIENCE = 120.0
+
+VERSION_QUERY = "select version, migrations, repeatable from ragdb.version()"
 
 Progress = Callable[[str], None]
 
@@ -75,11 +87,15 @@ class Check:
             case "missing":
                 return "The database holds no ragdb. Run: ragdb init"
             case "outdated":
-                return f"The database holds an older state of ragdb {self.database}." + (
-                    f" Bring it to {self.code}: ragdb init"
+                return (
+                    f"The database holds ragdb {self.database}, which is not what this {self.code}"
+                    " would install. Run: ragdb init"
                 )
             case "newer":
-                return newer(self.database, self.code)
+                return (
+                    f"The database belongs to ragdb {self.database}, this is {self.code}. Install"
+                    " the newer ragdb, or restore a backup made before the database was upgraded."
+                )
 
 
 @dataclass(frozen=True)
@@ -116,6 +132,7 @@ def upgrade(
     ) as connection:
         connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         connection.read_only = False
+        prerequisites.check_server(connection)
         while True:
             try:
                 with connection.transaction():
@@ -131,47 +148,46 @@ def upgrade(
 
 
 def check(connection: psycopg.Connection) -> Check:
-    """Compare the database with this code; any role that may call the API may ask."""
-    known = connection.execute(
+    """Compare the database with this code; every group of ragdb has the right to ask."""
+    if not connection.execute(
         "select 1 from pg_catalog.pg_proc p"
         " join pg_catalog.pg_namespace n on n.oid = p.pronamespace"
         " where n.nspname = 'ragdb' and p.proname = 'version' and p.pronargs = 0"
-    ).fetchone()
-    if known is None:
+    ).fetchone():
         return Check("missing", None)
-    found = connection.execute("select version, migrations, repeatable from ragdb.version()")
-    return compare(found.fetchone())
+    try:
+        found = connection.execute(VERSION_QUERY).fetchone()
+    except psycopg.errors.InsufficientPrivilege as error:
+        login = connection.info.user
+        raise InstallError(
+            f"The login {login} belongs to no group of ragdb. For a service: grant ragdb_service"
+            f" to {login};"
+        ) from error
+    return compare(*found) if found else Check("missing", None)
 
 
-def compare(found: tuple[str, str, str] | None) -> Check:
-    """Judge the version and the two checksums that `ragdb.version()` returned."""
-    if found is None:
-        return Check("missing", None)
-    version, migrations, repeatable = found
+def compare(version: str, migrations: str, repeatable: str) -> Check:
+    """Judge the row that VERSION_QUERY returned."""
     if _order(version) > _order(__version__):
         return Check("newer", version)
-    tree = SqlTree.read(sql_root())
-    same = (version, migrations, repeatable) == (
-        __version__,
-        tree.migrations_sha256,
-        tree.repeatable_sha256,
-    )
+    same = (version, migrations, repeatable) == (__version__, *_checksums(sql_root()))
     return Check("current" if same else "outdated", version)
 
 
-def newer(database: str | None, code: str) -> str:
-    return (
-        f"The database belongs to ragdb {database}, this is {code}. Install the newer ragdb, or"
-        " restore the database from a backup made before its upgrade."
-    )
+@cache
+def _checksums(root: Traversable) -> tuple[str, str]:
+    tree = SqlTree.read(root)
+    return tree.migrations_sha256, tree.repeatable_sha256
 
 
 def _upgrade(
     connection: psycopg.Connection, tree: SqlTree, say: Progress, force: bool
 ) -> UpgradeReport:
-    prerequisites.check_server(connection)
     connection.execute(
-        "set local statement_timeout = 0;"
+        "set local role none;"
+        " set local search_path = pg_catalog, pg_temp;"
+        " set local check_function_bodies = on;"
+        " set local statement_timeout = 0;"
         " set local transaction_timeout = 0;"
         " set local idle_in_transaction_session_timeout = 0;"
         " set local lock_timeout = 0;"
@@ -190,7 +206,8 @@ def _upgrade(
         or (recorded.version, recorded.repeatable) != (__version__, tree.repeatable_sha256)
     ):
         report = _change(connection, tree, say, report, bool(pending))
-    return replace(report, embedding=_load_embedding(connection, say))
+        say("Embedding table")
+    return replace(report, embedding=_load_embedding(connection))
 
 
 def _change(
@@ -205,6 +222,7 @@ def _change(
     say("Roles and schemas")
     tree.roles.run(connection)
     connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'".encode())
+    say(f"pgai {prerequisites.PGAI}")
     pgai = prerequisites.install_pgai(connection)
     applied: tuple[str, ...] = ()
     if migrate:
@@ -225,19 +243,18 @@ def _change(
 
 
 def _may_act_as_owner(connection: psycopg.Connection) -> bool:
-    return connection.execute(
-        "select pg_has_role(to_regrole('ragdb_owner')::oid, 'set')"
-    ).fetchone() == (True,)
+    query = "select pg_has_role(to_regrole('ragdb_owner')::oid, 'set')"
+    return connection.execute(query).fetchone() == (True,)
 
 
 def _recorded(connection: psycopg.Connection) -> _Recorded | None:
     """Read, as the owner, what the last upgrade wrote down; None before the first."""
     connection.execute(f"set local role {OWNER}".encode())
-    if not _exists(connection, "ragdb_private.install"):
+    if not _owns(connection, "ragdb_private", "install"):
         return None
     state = connection.execute("select version, repeatable from ragdb_private.install").fetchone()
     sums = connection.execute("select name, sha256 from ragdb_private.migration_sum").fetchall()
-    return _Recorded(*state, dict(sums)) if state else None
+    return _Recorded(state[0], state[1], dict(sums)) if state else None
 
 
 def _pending(tree: SqlTree, recorded: _Recorded | None) -> set[str]:
@@ -256,24 +273,30 @@ def _pending(tree: SqlTree, recorded: _Recorded | None) -> set[str]:
     return sums.keys() - recorded.migrations.keys()
 
 
-def _load_embedding(connection: psycopg.Connection, say: Progress) -> bool:
+def _load_embedding(connection: psycopg.Connection) -> bool:
     connection.execute(f"set local role {OWNER}; set local search_path = pg_catalog".encode())
-    if not _exists(connection, "ragdb_data.embedding_table_version"):
+    if not _owns(connection, "ragdb_data", "embedding_table_version"):
         return False
     from ragdb import embedding
 
-    say("Embedding table")
     return embedding.load(connection)
 
 
-def _exists(connection: psycopg.Connection, table: str) -> bool:
-    return connection.execute("select to_regclass(%s) is not null", (table,)).fetchone() == (True,)
+def _owns(connection: psycopg.Connection, schema: str, table: str) -> bool:
+    return bool(
+        connection.execute(
+            "select 1 from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+            " where n.nspname = %s and c.relname = %s and c.relowner = current_user::regrole",
+            (schema, table),
+        ).fetchone()
+    )
 
 
 def _order(version: str) -> tuple[list[int], bool, str]:
     """Sort key: 0.9.0 < 0.10.0rc1 < 0.10.0."""
-    numbers, suffix = re.fullmatch(r"([\d.]*)(.*)", version, re.DOTALL).groups()
-    return [int(part) for part in numbers.split(".") if part], not suffix, suffix
+    release = re.sub(r"[^\d.].*", "", version)
+    suffix = version.removeprefix(release)
+    return [int(part) for part in release.split(".") if part], not suffix, suffix
 
 
 def _silent(message: str) -> None:

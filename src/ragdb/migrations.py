@@ -5,23 +5,26 @@ between leaves a database that neither works nor migrates. Here it writes on the
 upgrade that is already inside its one transaction, and never commits.
 """
 
+# yoyo has no type information.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownParameterType=false
+
 from __future__ import annotations
 
 import socket
 import uuid
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any
 
 import psycopg
 from yoyo import internalmigrations, read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import parse_uri
 from yoyo.exceptions import BadMigration, MigrationConflict
-from yoyo.migrations import Migration
+from yoyo.migrations import Migration, MigrationList
 
 from ragdb.sqltree import OWNER, InstallError, SqlFile
 
@@ -36,13 +39,10 @@ class History(PostgresqlPsycopgBackend):
     def connect(self, dburi: object) -> psycopg.Connection:
         return self._given
 
-    def lock(self, timeout: float = 10) -> AbstractContextManager[None]:
-        """The caller holds an advisory lock, which dies with its session."""
-        return nullcontext()
+    def begin(self) -> None:
+        """Neither begin, commit nor roll back: one step that fails undoes the whole upgrade."""
 
-    def transaction(self, rollback_on_exit: bool = False) -> AbstractContextManager[None]:
-        """No savepoints: one step that fails undoes the whole upgrade."""
-        return nullcontext()
+    commit = rollback = begin
 
     def ensure_internal_schema_updated(self) -> None:
         """As yoyo does it, but without a commit."""
@@ -75,8 +75,8 @@ def apply(
     by_id = {file.id: file for file in files}
     _as_bookkeeper(connection)
     history = History(connection)
-    applied: list[str] = []
-    for migration in history.to_apply(_load(files)):
+    pending: list[Migration] = list(history.to_apply(_load(files)))
+    for migration in pending:
         file = by_id[migration.id]
         progress(f"Migration {migration.id}")
         file.run(connection, OWNER)
@@ -87,8 +87,7 @@ def apply(
             "insert into ragdb_private.migration_sum (name, sha256) values (%s, %s)",
             (migration.id, file.sha256),
         )
-        applied.append(migration.id)
-    return tuple(applied)
+    return tuple(migration.id for migration in pending)
 
 
 def _as_bookkeeper(connection: psycopg.Connection) -> None:
@@ -96,19 +95,19 @@ def _as_bookkeeper(connection: psycopg.Connection) -> None:
     connection.execute(f"set local role {OWNER}; set local search_path = ragdb_private".encode())
 
 
-def _load(files: tuple[SqlFile, ...]) -> Any:
+def _load(files: tuple[SqlFile, ...]) -> MigrationList:
     """The files as yoyo's migrations, read from a copy so that any package loader will do."""
     with TemporaryDirectory(prefix="ragdb-") as directory:
         for file in files:
             (Path(directory) / f"{file.id}.sql").write_text(file.text, encoding="utf-8")
         try:
-            migrations = read_migrations(directory)
+            migrations: MigrationList = read_migrations(directory)
             for migration in migrations:
                 migration.load()
         except (BadMigration, MigrationConflict) as error:
             raise InstallError(f"The migrations cannot be ordered: {error}") from error
     for migration in migrations:
-        if not cast(Migration, migration).use_transactions:
+        if not migration.use_transactions:
             raise InstallError(
                 f"sql/migrations/{migration.id}.sql asks to run outside a transaction; an upgrade"
                 " is one transaction. Build large indexes elsewhere."

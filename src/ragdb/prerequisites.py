@@ -25,6 +25,8 @@ def check_server(connection: psycopg.Connection) -> None:
         raise InstallError(
             f"The server runs PostgreSQL {version // 10000}; ragdb needs {SERVER} or newer."
         )
+    if _value(connection, "select pg_is_in_recovery()"):
+        raise InstallError("The server is a replica and cannot be written to. Use its primary.")
     mend = (
         "Create one: create database ragdb template template0 encoding 'UTF8'"
         " locale_provider builtin builtin_locale 'C.UTF-8' locale 'C.UTF-8';"

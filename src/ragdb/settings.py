@@ -16,7 +16,7 @@ from pathlib import Path
 from ragdb.paths import CREDENTIALS, default_home, write_private
 
 _LIBPQ = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
-_CREDENTIAL_KEYS = ("RAGDB_DATABASE_URL", "RAGDB_API_KEY")
+_CREDENTIAL_KEYS = ("RAGDB_DATABASE_URL", "RAGDB_API_KEY", "RAGDB_ANALYST_URL")
 
 
 class SettingsError(Exception):
@@ -31,6 +31,10 @@ class Settings:
     database_url: str | None = field(repr=False)
     """A URL; an empty string for libpq's own PG* variables; None for the embedded server."""
     api_key: str | None = field(repr=False)
+    analyst_url: str | None = field(repr=False)
+    """The URL of an SQL login that reads one organization, for psql."""
+    operator_url: str | None = field(repr=False)
+    """The URL of a login that may act for every organization; never kept in the file."""
     llm_url: str | None
     llm_model: str | None
     llm_key: str | None = field(repr=False)
@@ -47,12 +51,15 @@ def load(home: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
     try:
         reader = _Reader(environ, home.resolve() if home else default_home(environ))
     except RuntimeError as error:  # an account without a home directory
-        raise SettingsError("RAGDB_HOME: set it, for this account has no home directory.") from error
+        raise SettingsError("RAGDB_HOME: set it, this account has no home directory.") from error
     reader.sources["home"] = "argument" if home else reader.origin("RAGDB_HOME")
     return Settings(
         home=reader.home,
         database_url=reader.database_url(),
         api_key=reader.secret("api_key", "RAGDB_API_KEY") or reader.credential("api_key"),
+        analyst_url=reader.secret("analyst_url", "RAGDB_ANALYST_URL")
+        or reader.credential("analyst_url"),
+        operator_url=reader.secret("operator_url", "RAGDB_OPERATOR_URL"),
         llm_url=reader.url("llm_url", "RAGDB_LLM_URL"),
         llm_model=reader.text("llm_model", "RAGDB_LLM_MODEL"),
         llm_key=reader.secret("llm_key", "RAGDB_LLM_KEY"),
@@ -80,13 +87,13 @@ def read_credentials(home: Path) -> dict[str, str]:
     return values
 
 
-def write_credentials(home: Path, url: str, key: str) -> None:
+def write_credentials(home: Path, url: str, key: str, analyst_url: str | None = None) -> None:
     """Replace the credentials file, which every command reads after flag and environment."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    values = (url, key)
+    values = (url, key, *([analyst_url] if analyst_url else []))
     if any("\n" in value or "\r" in value for value in values):
         raise SettingsError("A credential must not contain a line break.")
-    lines = (f"{name}={value}\n" for name, value in zip(_CREDENTIAL_KEYS, values, strict=True))
+    lines = (f"{name}={value}\n" for name, value in zip(_CREDENTIAL_KEYS, values, strict=False))
     write_private(home / CREDENTIALS, "".join(lines))
 
 

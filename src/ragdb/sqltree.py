@@ -61,7 +61,7 @@ class SqlFile:
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
             raise
         except psycopg.Error as error:
-            if error.sqlstate is None:
+            if connection.closed:
                 raise
             where = ":".join(("sql/" + self.name, *_line(self.text, error)))
             raise InstallError(f"{where}: {_sentences(error)}") from error
@@ -173,5 +173,10 @@ def _sentences(error: psycopg.Error) -> str:
         parts.append(
             "A view keeps its columns and may only append some: put `drop view if exists` at the"
             " top of the file to change them."
+        )
+    elif str(error.diag.message_primary).startswith("must be owner of"):
+        parts.append(
+            "Files of definers/ run as ragdb_definer, all others as ragdb_owner: what moves between"
+            " them is first dropped, in a migration."
         )
     return " ".join(part if part.endswith((".", ";")) else part + "." for part in parts if part)

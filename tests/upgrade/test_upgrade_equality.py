@@ -25,8 +25,9 @@ def older(tree: Tree, root: Path, migrations: int) -> Tree:
         """,
     )
     old.write("views/10_notes.sql", "create or replace view ragdb.old as select 1 as one;")
+    old.remove("triggers/10_note.sql")
     if migrations < 2:
-        for folder in ("functions", "triggers", "policies", "seed", "privileges"):
+        for folder in ("functions", "policies", "seed", "privileges"):
             for path in (old.root / folder).glob("*.sql"):
                 path.unlink()
     return old

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from harness import GROUPS, SCHEMAS, Cluster, Tree
 
-from ragdb.install import InstallError, upgrade
+from ragdb.install import InstallError, check, upgrade
 
 OWNERS = """
 select distinct pg_get_userbyid(owner)::text from (
@@ -33,6 +33,10 @@ def test_a_login_without_privileges_installs_the_shipped_tree(
     assert report.reloaded and not report.migrations and not report.dropped
     assert cluster.dump(url) == before
 
+    with psycopg.connect(url, autocommit=True) as connection:
+        for group in GROUPS[2:]:
+            connection.execute(f"set role {group}".encode())
+            assert check(connection).database == report.version
     owners = {owner for (owner,) in cluster.ask(url, OWNERS)}
     assert owners == {"ragdb_owner", "ragdb_definer"}
 

@@ -94,5 +94,5 @@ def test_an_orphan_somebody_needs_stops_the_upgrade(cluster: Cluster, tree: Tree
     upgrade(url, sql=tree.root)
     cluster.ask(url, "create view public.theirs as select ragdb.one() as n")
     tree.remove("functions/20_one.sql")
-    with pytest.raises(InstallError, match=r"ragdb\.one\(\).*view theirs depends on"):
+    with pytest.raises(InstallError, match=r"ragdb\.one\(\).*view public\.theirs depends on"):
         upgrade(url, sql=tree.root)

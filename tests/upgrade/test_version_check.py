@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import psycopg
 import pytest
-from harness import Cluster
+from harness import Cluster, Tree
 
 from ragdb import install
 from ragdb.install import check, upgrade
 
 
 def test_check_as_the_service(
-    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(install, "sql_root", lambda: tree.root)
     url = cluster.installable()
     service = cluster.login("")
     database = str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])

@@ -15,6 +15,7 @@ _ADVICE = {
     "error while loading shared libraries": "Install that library, then start again.",
     "Permission denied": "Give RAGDB_HOME and its files back to their owner, or choose another "
     "RAGDB_HOME on a file system that allows programs to run.",
+    "user does not exist": "Give that user id a name in /etc/passwd, then start again.",
     "Read-only file system": "Choose another RAGDB_HOME.",
 }
 

@@ -1,9 +1,10 @@
 """Which processes serve a cluster, asked of the kernel and not of lock files.
 
 A lock file that a crash left behind may name a process id in use again. Command lines tell more,
-and any user may read them: the postmaster's names the data directory, and its children show the
-cluster's name, which is unique to the home. Without /proc only the lock file and the socket
-speak, and what a crash left running must be ended by hand.
+and any user may read them: the postmaster's names the data directory, its children show the
+cluster's name, which is unique to the home, and every program of ours runs from a copy in it.
+Without /proc only the lock file and the socket speak, and what a crash left running must be ended
+by hand.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -45,25 +46,20 @@ def is_postmaster(pid: int, data: Path) -> bool:
 
 
 def server_processes(home: Path) -> list[int]:
-    """Every process that serves the cluster of `home`, with or without a postmaster."""
+    """Every process that works on the cluster of `home`, with or without a postmaster."""
     if not _PROC.is_dir():
         return []
     owner = home.stat().st_uid
-    title = f"postgres: {cluster_name(home)}: "
+    signs = (f"postgres: {cluster_name(home)}: ", f"{home}/pgsql-")
     found: list[int] = []
     for process in _PROC.iterdir():
         if not process.name.isdecimal():
             continue
-        line = _command_line(int(process.name))
-        if line and (
-            line[0].startswith(title)
-            or (Path(line[0]).name == "postgres" and str(home / "data") in line)
-        ):
-            try:
+        pid = int(process.name)
+        if "".join(_command_line(pid)[:1]).startswith(signs):
+            with suppress(FileNotFoundError):
                 if process.stat().st_uid == owner:
-                    found.append(int(process.name))
-            except FileNotFoundError:
-                continue
+                    found.append(pid)
     return found
 
 

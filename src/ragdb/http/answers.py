@@ -1,0 +1,36 @@
+"""Answers with citations."""
+
+from __future__ import annotations
+
+from litestar import post
+from litestar.datastructures import State
+
+from ragdb.answers import Answer, Begun, generate
+from ragdb.http import problems
+from ragdb.http.auth import Session
+from ragdb.http.models import AskRequest
+
+
+@post(
+    "/ask",
+    status_code=200,
+    operation_id="ask",
+    summary="Answer a question",
+    tags=["Retrieval"],
+    response_description="The answer",
+    responses=problems.responses(400, 401, 403, 404, 413, 415, 422, 503),
+)
+async def ask(data: AskRequest, session: Session, state: State) -> Answer:
+    """Answer from the documents, with citations whose quotes are verified.
+
+    The words are a language model's where one is configured, else the documents' own. When the
+    model fails, or none of its citations can be verified, `fallback_used` is true and the words
+    are the documents' own too. `found` is false when they say nothing about the question.
+    """
+    question = data.arguments()
+    spoken: dict[str, object] = {}
+    if state.settings.llm_url is not None:
+        [begun] = await session.call("ask_begin", returning=Begun, read_only=True, **question)
+        spoken = await generate(state.settings, begun)
+    [answer] = await session.call("ask_finish", returning=Answer, **question, **spoken)
+    return answer

@@ -1,0 +1,181 @@
+"""Documents: in, out, and gone."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import Response, Router, delete, get, post, put
+from litestar.openapi import ResponseSpec
+from litestar.params import Parameter
+from psycopg.types.json import Jsonb
+
+from ragdb.http import problems
+from ragdb.http.auth import Session
+from ragdb.http.models import (
+    BatchItem,
+    BatchResponse,
+    Document,
+    DocumentPage,
+    DocumentReplacement,
+    DocumentSummary,
+    JsonObject,
+    PutDocument,
+    PutDocuments,
+    Stored,
+)
+
+MAX_BODY = 32_000_000
+
+_WRITING = (400, 401, 403, 404, 409, 413, 415, 422, 503)
+_PAGE = 50
+
+
+@post(
+    operation_id="putDocument",
+    summary="Store a document",
+    status_code=200,
+    response_description="It replaced a document, was there already, or shares another's text",
+    responses={
+        201: ResponseSpec(Stored, description="It is new", generate_examples=False),
+        **problems.responses(*_WRITING),
+    },
+    request_max_body_size=MAX_BODY,
+)
+async def put_document(data: PutDocument, session: Session) -> Response[Stored]:
+    """Store one document; it is searchable when the response arrives.
+
+    A document with the same source, external id and visibility is replaced.
+    """
+    [stored] = await session.call("put_document", returning=Stored, **data.arguments())
+    return Response(
+        stored,
+        status_code=201 if stored.status == "ingested" else 200,
+        headers={"Location": f"/api/v1/documents/{stored.document_id}"},
+    )
+
+
+@post(
+    "/batch",
+    operation_id="putDocuments",
+    summary="Store several documents",
+    status_code=200,
+    response_description="What became of each",
+    responses=problems.responses(*_WRITING),
+    request_max_body_size=MAX_BODY,
+)
+async def put_documents(data: PutDocuments, session: Session) -> BatchResponse:
+    """Store documents in one transaction; a faulty one fails alone and is reported."""
+    arguments = data.arguments() | {"p_documents": Jsonb(data.documents)}
+    items = await session.call("put_documents", returning=BatchItem, **arguments)
+    return BatchResponse(items)
+
+
+@get(
+    operation_id="listDocuments",
+    summary="List documents",
+    response_description="A page of documents",
+    responses=problems.responses(400, 401, 403, 404, 422, 503),
+)
+async def list_documents(
+    session: Session,
+    limit: Annotated[
+        int, Parameter(description="How many, 1 to 1000.", ge=-(2**31), le=2**31 - 1)
+    ] = _PAGE,
+    after: Annotated[UUID | None, Parameter(description="`next` of the page before.")] = None,
+    workspace: Annotated[str | None, Parameter(description="Only this one's.")] = None,
+    source: Annotated[str | None, Parameter(description="Only from this source.")] = None,
+) -> DocumentPage:
+    """The documents the caller may read, newest first, without their texts."""
+    found = await session.call(
+        "list_documents", returning=DocumentSummary, read_only=True,
+        p_limit=limit, p_after=after, p_workspace=workspace, p_source=source,
+    )  # fmt: skip
+    return DocumentPage(found, next=found[-1].document_id if len(found) == limit else None)
+
+
+@get(
+    "/{document_id:uuid}",
+    operation_id="getDocument",
+    summary="Get a document",
+    response_description="The document with its text, and its ETag",
+    responses={
+        304: ResponseSpec(None, description="It is still the one in If-None-Match"),
+        **problems.responses(400, 401, 403, 404, 422, 503),
+    },
+)
+async def get_document(
+    document_id: UUID,
+    session: Session,
+    if_none_match: Annotated[
+        str | None, Parameter(header="If-None-Match", description="ETags the caller has.")
+    ] = None,
+) -> Response[Document | None]:
+    """One document with its text."""
+    document = await _read(session, document_id)
+    etag = f'"{sha256(msgspec.json.encode(document)).hexdigest()[:32]}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    if _has_one_of(if_none_match, etag):
+        return Response(None, status_code=304, headers=headers)
+    return Response(document, headers=headers)
+
+
+@put(
+    "/{document_id:uuid}",
+    operation_id="replaceDocument",
+    summary="Replace a document",
+    response_description="It has been replaced, or was the same already",
+    responses=problems.responses(*_WRITING),
+    request_max_body_size=MAX_BODY,
+)
+async def replace_document(
+    document_id: UUID, data: DocumentReplacement, session: Session
+) -> Stored:
+    """Give a document another text, title and so on; it keeps its id, source and visibility."""
+    document = await _read(session, document_id)
+    [stored] = await session.call(
+        "put_document",
+        returning=Stored,
+        p_external_id=document.external_id,
+        p_source=document.source,
+        p_workspace=document.workspace,
+        p_visibility=document.visibility,
+        **data.arguments(),
+    )
+    return stored
+
+
+@delete(
+    "/{document_id:uuid}",
+    operation_id="deleteDocument",
+    summary="Delete a document",
+    response_description="It is gone, and so is every stored answer that quotes it",
+    responses=problems.responses(400, 401, 403, 404, 503),
+)
+async def delete_document(document_id: UUID, session: Session) -> None:
+    """Delete a document; when the response arrives nothing of it can be read or found."""
+    await session.call("delete_document", returning=JsonObject, p_document_id=document_id)
+
+
+async def _read(session: Session, document_id: UUID) -> Document:
+    [document] = await session.call(
+        "get_document", returning=Document, read_only=True, p_document_id=document_id
+    )
+    return document
+
+
+def _has_one_of(if_none_match: str | None, etag: str) -> bool:
+    """Whether a header If-None-Match names this ETag (RFC 9110, 13.1.2: weakly compared)."""
+    named = {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
+    return not named.isdisjoint({etag, "*"})
+
+
+router = Router(
+    "/documents",
+    tags=["Documents"],
+    route_handlers=[
+        put_document, put_documents, list_documents, get_document, replace_document, delete_document
+    ],
+)  # fmt: skip
