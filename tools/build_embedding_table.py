@@ -4,9 +4,9 @@
 
 TABLE.npz holds `q` (int8, one row per vocabulary line) and `scale` (float32, one per row);
 VOCAB.txt is the WordPiece vocabulary, one token per line. The output is the file that
-`ragdb.embedding` reads. Only rows that `ragdb.words()` can ever ask for are kept: special
-tokens, punctuation, symbols and spellings that normalisation rewrites are left out, which
-is what keeps the file under 8 MB.
+`ragdb.embedding` reads. Only rows that `ragdb.words()` can ever ask for are kept, which is
+what keeps the file under 8 MB: special tokens, punctuation, symbols and spellings that
+normalisation rewrites are left out, and so are rows of zeros, which no training text touched.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def build(table: Path, vocabulary: Path, model: str) -> bytes:
 
     # In index order, so that loading appends to the end of the primary key.
     kept = sorted(
-        (number for number, token in enumerate(tokens) if is_reachable(token)),
-        key=lambda number: tokens[number].encode(),
+        (n for n, token in enumerate(tokens) if is_reachable(token) and rows[n].any()),
+        key=lambda n: tokens[n].encode(),
     )
-    text = "\n".join(tokens[number] for number in kept).encode()
+    text = "\n".join(tokens[n] for n in kept).encode()
     header = HEADER.pack(MAGIC, FORMAT, rows.shape[1], len(kept), len(text), model.encode())
     return header + text + scales[kept].astype("<f4").tobytes() + rows[kept].tobytes()
 

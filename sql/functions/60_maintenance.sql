@@ -1,5 +1,42 @@
 -- What need not happen while somebody waits.
 
+create or replace function ragdb._index_vectors(p_limit int4)
+  returns int8
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_custom_plan
+as $$
+declare
+  c_exact constant int4 := 10000;
+  v_org int4 := ragdb.current_org_no();
+  v_excess int4;
+  v_indexed int8;
+begin
+  select count(*) - c_exact into v_excess
+    from (select from ragdb_data.chunk_vector v where v.org_no = v_org and not v.is_indexed limit c_exact + p_limit) tail;
+  if v_excess <= 0 then
+    return 0;
+  end if;
+  update ragdb_data.chunk_vector v
+     set is_indexed = true
+    from (select t.chunk_no
+            from ragdb_data.chunk_vector t
+           where t.org_no = v_org and not t.is_indexed
+           order by t.chunk_no
+           limit v_excess
+             for update skip locked) oldest
+   where v.org_no = v_org
+     and v.chunk_no = oldest.chunk_no;
+  get diagnostics v_indexed = row_count;
+  return v_indexed;
+end;
+$$;
+
+comment on function ragdb._index_vectors(int4) is
+$$Move the oldest vectors beyond the 10,000 that search scans anyway into the HNSW index, at most p_limit; returns how many.$$;
+
 create or replace function ragdb.maintain()
   returns table (task text, rows int8)
   language plpgsql
@@ -24,6 +61,7 @@ begin
      and p.chunk_no = d.chunk_no;
   get diagnostics v_rows = row_count;
   return query select 'purge postings of deleted chunks'::text, v_rows;
+  return query select 'index vectors'::text, ragdb._index_vectors(1000000);
 end;
 $$;
 

@@ -32,12 +32,15 @@ create table ragdb_data.chunk_word (
   primary key (org_no, chunk_no)
 );
 
+-- A vector enters the HNSW index (is_indexed) only in organizations so large that search asks it: up to 10,000 chunks an exact scan is
+-- faster and complete, and an insert into HNSW costs more than all else about a chunk.
 create table ragdb_data.chunk_vector (
-  org_no     int4 not null,
-  scope_no   int4 not null,
-  chunk_no   int8 not null,
-  body_no    int8 not null,
-  embedding  public.halfvec(256) not null,
+  org_no      int4 not null,
+  scope_no    int4 not null,
+  chunk_no    int8 not null,
+  body_no     int8 not null,
+  is_indexed  boolean not null default false,
+  embedding   public.halfvec(256) not null,
   primary key (org_no, chunk_no)
 ) partition by hash (org_no);
 
@@ -60,8 +63,9 @@ create table ragdb_data.chunk_vector_15 partition of ragdb_data.chunk_vector for
 
 -- The exact scan reads one scope of one organization and nothing else.
 create index chunk_vector_scope_idx on ragdb_data.chunk_vector (org_no, scope_no);
+create index chunk_vector_tail_idx on ragdb_data.chunk_vector (org_no, chunk_no) where not is_indexed;
 create index chunk_vector_hnsw on ragdb_data.chunk_vector
-  using hnsw (embedding public.halfvec_cosine_ops) with (m = 16, ef_construction = 64);
+  using hnsw (embedding public.halfvec_cosine_ops) with (m = 16, ef_construction = 64) where is_indexed;
 
 -- The embedding model: a WordPiece table, the same for everybody.
 create table ragdb_data.embedding_token (

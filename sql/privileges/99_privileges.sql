@@ -40,6 +40,7 @@ grant insert, update, delete on ragdb_data.data_source, ragdb_data.document, rag
 grant insert, delete, update (ordinal, char_start, char_end, page) on ragdb_data.chunk to ragdb_service, ragdb_admin;
 grant insert, delete on ragdb_data.posting, ragdb_data.dead_chunk, ragdb_data.chunk_word, ragdb_data.chunk_vector
   to ragdb_service, ragdb_admin;
+grant update (is_indexed) on ragdb_data.chunk_vector to ragdb_service, ragdb_admin;
 grant insert on ragdb_data.workspace, ragdb_data.workspace_member to ragdb_service, ragdb_admin;
 grant update (user_no) on ragdb_data.workspace_member to ragdb_service, ragdb_admin;
 grant update (revoked_at) on ragdb_data.api_key to ragdb_service, ragdb_admin;

@@ -11,9 +11,11 @@ the model fails.
 from __future__ import annotations
 
 import logging
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
 from ragdb.llm import LlmError, Message, complete
 from ragdb.settings import Settings
@@ -35,7 +37,7 @@ class Begun(msgspec.Struct):
 class Citation(msgspec.Struct):
     """Where a statement of an answer comes from: a verified quote of a document."""
 
-    number: int
+    number: Annotated[int, Meta(description="As in the answer's `[1]`.")]
     document_id: UUID
     title: str
     heading: str | None
@@ -43,8 +45,8 @@ class Citation(msgspec.Struct):
     page: int | None
     chunk_id: int
     quote: str
-    start: int
-    end: int
+    start: Annotated[int, Meta(description="Where the quote begins in the document's text.")]
+    end: Annotated[int, Meta(description="Where it ends; the character there is not of it.")]
 
 
 class Answer(msgspec.Struct):
@@ -52,14 +54,18 @@ class Answer(msgspec.Struct):
 
     answer_id: UUID
     answer: str
-    confidence: float
-    found: bool
+    confidence: Annotated[
+        float, Meta(description="How surely the documents are about the question, 0 to 1.")
+    ]
+    found: Annotated[bool, Meta(description="False when they say nothing about it.")]
     citations: list[Citation]
-    model: str | None
-    fallback_used: bool
+    model: Annotated[str | None, Meta(description="The language model whose words these are.")]
+    fallback_used: Annotated[
+        bool, Meta(description="A model was asked, but the words are the documents' own.")
+    ]
 
 
-async def generate(settings: Settings, begun: Begun) -> dict[str, object]:
+async def generate(settings: Settings, begun: Begun) -> dict[str, Any]:
     """Ask the model, and return what ask_finish() takes besides the question's own arguments.
 
     Nothing to ask about gives no arguments, a failing model gives no text: both end in an answer.

@@ -16,8 +16,8 @@ import msgspec
 import psycopg
 from psycopg import sql
 from psycopg.rows import DictRow, dict_row
-from psycopg.types.json import Jsonb
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg.types.json import Jsonb, set_json_dumps
+from psycopg_pool import AsyncConnectionPool
 
 from ragdb.errors import Problem, RagdbError, from_database
 
@@ -140,17 +140,20 @@ class Pool:
     """A pool of asynchronous connections, for the service."""
 
     def __init__(self, url: str, *, max_size: int = 8) -> None:
-        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[DictRow]] = AsyncConnectionPool(
+        self._pool = AsyncConnectionPool(
             url,
+            connection_class=psycopg.AsyncConnection[DictRow],
             open=False,
             min_size=1,
             max_size=max_size,
             max_lifetime=1800,
             timeout=10,
             check=AsyncConnectionPool.check_connection,
+            configure=_configure,
             kwargs={
                 "autocommit": True,
                 "prepare_threshold": None,
+                "client_encoding": "utf8",
                 "application_name": "ragdb",
                 "row_factory": dict_row,
             },
@@ -187,5 +190,11 @@ class Pool:
                     cursor = await connection.execute(*command)
                     await connection.execute("commit")
                 return await cursor.fetchall()
-        except (psycopg.Error, PoolTimeout) as error:
+        except psycopg.Error as error:
             raise RagdbError(from_database(error)) from error
+
+
+async def _configure(connection: psycopg.AsyncConnection[DictRow]) -> None:
+    """Dates without a time zone mean UTC, and times are returned in it, on any server."""
+    set_json_dumps(msgspec.json.encode, connection)
+    await connection.execute("set timezone to 'UTC'")

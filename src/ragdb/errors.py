@@ -34,6 +34,8 @@ class RagdbError(Exception):
 
 # By SQLSTATE, else by its class (first two characters).
 _KNOWN: dict[str, tuple[int, str, str]] = {
+    "22021": (422, "nul_character", "A text contains a NUL character."),
+    "22P05": (422, "nul_character", "A text contains a NUL character."),
     "23503": (409, "conflict", "Something this refers to does not exist or is still in use."),
     "23505": (409, "conflict", "This already exists."),
     "23514": (422, "invalid_value", "A value is outside what is allowed."),
@@ -47,6 +49,7 @@ _KNOWN: dict[str, tuple[int, str, str]] = {
     "57014": (503, "timeout", "The database took too long and the query was cancelled."),
     "22": (422, "invalid_value", "A value cannot be read."),
     "40": (503, "busy", "Another transaction was in the way."),
+    "54": (422, "too_complex", "The request is too large or too deeply nested to work on."),
     "53": (503, "database_overloaded", "The database is out of connections, memory or disk."),
     "08": (503, "database_unavailable", "The database cannot be reached."),
     "57": (503, "database_unavailable", "The database is shutting down or starting."),
@@ -79,7 +82,7 @@ def from_database(error: psycopg.Error) -> Problem:
     if known is None:
         return Problem(500, "internal_error", "The request failed.")
     status, code, sentence = known
-    detail = diagnosis.message_primary if state[:2] == "22" else None
+    detail = diagnosis.message_primary if code == "invalid_value" and state[:2] == "22" else None
     return Problem(
         status,
         (diagnosis.constraint_name if state[:2] in _OURS_TO_SHOW else None) or code,

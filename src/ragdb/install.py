@@ -8,9 +8,7 @@ as it was; run twice, it changes nothing the second time.
 
 from __future__ import annotations
 
-import random
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -20,6 +18,7 @@ from typing import Literal
 import psycopg
 
 from ragdb import __version__, prerequisites, repeatable
+from ragdb.freeze import freeze
 from ragdb.sqltree import OWNER, InstallError, SqlTree, sql_root
 
 __all__ = [
@@ -35,11 +34,6 @@ __all__ = [
 
 # 'ragdb' in ASCII. Advisory locks are per database, and so are installations.
 LOCK = 0x7261676462
-
-# Shorter than deadlock_timeout (1 s): where a running query and the upgrade wait for each other it
-# is the upgrade that steps back and starts again.
-LOCK_TIMEOUT = "400ms"
-PATIENCE = 120.0
 
 VERSION_QUERY = "select version, migrations, repeatable from ragdb.version()"
 
@@ -120,9 +114,8 @@ def upgrade(
     Raises VersionMismatch for a newer database, InstallError for what the operator has to mend,
     psycopg.OperationalError where the server cannot be reached.
     """
-    say = progress or _silent
+    say: Progress = progress or (lambda step: None)
     tree = SqlTree.read(sql or sql_root())
-    deadline = time.monotonic() + PATIENCE
     with psycopg.connect(
         url,
         autocommit=True,
@@ -133,18 +126,8 @@ def upgrade(
         connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         connection.read_only = False
         prerequisites.check_server(connection)
-        while True:
-            try:
-                with connection.transaction():
-                    return _upgrade(connection, tree, say, force)
-            except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
-                if time.monotonic() > deadline:
-                    raise InstallError(
-                        "Running queries keep the tables locked. Find and end them: select pid,"
-                        " usename, xact_start, query from pg_stat_activity order by xact_start;"
-                    ) from error
-                say("Waiting for running queries")
-                time.sleep(random.uniform(0.05, 0.5))  # noqa: S311
+        with connection.transaction():
+            return _upgrade(connection, tree, say, force)
 
 
 def check(connection: psycopg.Connection) -> Check:
@@ -221,7 +204,7 @@ def _change(
     prerequisites.ensure_vector(connection)
     say("Roles and schemas")
     tree.roles.run(connection)
-    connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'".encode())
+    freeze(connection, say)
     say(f"pgai {prerequisites.PGAI}")
     pgai = prerequisites.install_pgai(connection)
     applied: tuple[str, ...] = ()
@@ -297,7 +280,3 @@ def _order(version: str) -> tuple[list[int], bool, str]:
     release = re.sub(r"[^\d.].*", "", version)
     suffix = version.removeprefix(release)
     return [int(part) for part in release.split(".") if part], not suffix, suffix
-
-
-def _silent(message: str) -> None:
-    """Where nobody watches."""

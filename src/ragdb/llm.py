@@ -56,10 +56,8 @@ async def complete(settings: Settings, messages: Sequence[Message]) -> str:
         request["model"] = settings.llm_model
     try:
         async with asyncio.timeout(settings.llm_timeout):
-            status, body = await _post(
-                endpoint(settings.llm_url), settings.llm_key, msgspec.json.encode(request)
-            )
-    except TimeoutError as error:
+            status, body = await _post(settings, settings.llm_url, msgspec.json.encode(request))
+    except (TimeoutError, httpx.TimeoutException) as error:
         raise LlmError(f"The model did not answer in {settings.llm_timeout:g} s.") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise LlmError(f"The model cannot be reached: {error or type(error).__name__}.") from error
@@ -77,14 +75,14 @@ def endpoint(base: str) -> str:
     return urlunsplit((scheme, host, path, query, ""))
 
 
-async def _post(url: str, key: str | None, body: bytes) -> tuple[int, bytes]:
+async def _post(settings: Settings, base: str, body: bytes) -> tuple[int, bytes]:
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
-    if key is not None:
-        headers["Authorization"] = f"Bearer {key}"
+    if settings.llm_key is not None:
+        headers["Authorization"] = f"Bearer {settings.llm_key}"
     # Redirects are not followed: prompt and key go to the host that was configured, and no other.
     async with (
-        httpx.AsyncClient(timeout=None) as client,
-        client.stream("POST", url, content=body, headers=headers) as response,
+        httpx.AsyncClient(timeout=settings.llm_timeout) as client,
+        client.stream("POST", endpoint(base), content=body, headers=headers) as response,
     ):
         received = bytearray()
         async for part in response.aiter_bytes():

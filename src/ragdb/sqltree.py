@@ -58,8 +58,6 @@ class SqlFile:
             connection.execute(self.text.encode())
         except psycopg.errors.RaiseException as error:
             raise InstallError(_sentences(error)) from error
-        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-            raise
         except psycopg.Error as error:
             if connection.closed:
                 raise

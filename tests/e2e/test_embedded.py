@@ -21,7 +21,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-import ragdb
 from ragdb import settings
 from ragdb.embedded import EmbeddedError, Server
 from ragdb.settings import SettingsError
@@ -96,8 +95,11 @@ def run(server: Server, statement: str) -> object:
 
 
 def eventually(condition: Callable[[], object]) -> None:
-    while not condition():
+    for _ in range(12_000):
+        if condition():
+            return
         time.sleep(0.005)
+    raise AssertionError("It never happened.")
 
 
 def kill(server: Server) -> int:
@@ -110,7 +112,7 @@ def kill(server: Server) -> int:
 
 def start_elsewhere(home: Path, path: str = "") -> subprocess.Popen[bytes]:
     """Start the server from a process of its own, which leads a process group."""
-    packages = os.pathsep.join(filter(None, [path, str(Path(ragdb.__file__).parents[1])]))
+    packages = os.pathsep.join(filter(None, [path, *sys.path]))
     return subprocess.Popen(
         [sys.executable, "-c", START, str(home)],
         env={**os.environ, "PYTHONPATH": packages},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from litestar import post
 from litestar.datastructures import State
 
@@ -28,7 +30,7 @@ async def ask(data: AskRequest, session: Session, state: State) -> Answer:
     are the documents' own too. `found` is false when they say nothing about the question.
     """
     question = data.arguments()
-    spoken: dict[str, object] = {}
+    spoken: dict[str, Any] = {}
     if state.settings.llm_url is not None:
         [begun] = await session.call("ask_begin", returning=Begun, read_only=True, **question)
         spoken = await generate(state.settings, begun)

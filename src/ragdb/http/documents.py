@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response, Router, delete, get, post, put
+from litestar.datastructures import ResponseHeader
 from litestar.openapi import ResponseSpec
 from litestar.params import Parameter
 from psycopg.types.json import Jsonb
@@ -38,6 +39,9 @@ _PAGE = 50
     summary="Store a document",
     status_code=200,
     response_description="It replaced a document, was there already, or shares another's text",
+    response_headers=[
+        ResponseHeader(name="Location", description="Its path.", documentation_only=True)
+    ],
     responses={
         201: ResponseSpec(Stored, description="It is new", generate_examples=False),
         **problems.responses(*_WRITING),
@@ -82,7 +86,13 @@ async def put_documents(data: PutDocuments, session: Session) -> BatchResponse:
 async def list_documents(
     session: Session,
     limit: Annotated[
-        int, Parameter(description="How many, 1 to 1000.", ge=-(2**31), le=2**31 - 1)
+        int,
+        Parameter(
+            description="How many.",
+            ge=-(2**31),
+            le=2**31 - 1,
+            schema_extra={"minimum": 1, "maximum": 1000},
+        ),
     ] = _PAGE,
     after: Annotated[UUID | None, Parameter(description="`next` of the page before.")] = None,
     workspace: Annotated[str | None, Parameter(description="Only this one's.")] = None,
@@ -97,10 +107,13 @@ async def list_documents(
 
 
 @get(
-    "/{document_id:uuid}",
+    "/{document_id:str}",
     operation_id="getDocument",
     summary="Get a document",
-    response_description="The document with its text, and its ETag",
+    response_description="The document with its text",
+    response_headers=[
+        ResponseHeader(name="ETag", description="For If-None-Match.", documentation_only=True)
+    ],
     responses={
         304: ResponseSpec(None, description="It is still the one in If-None-Match"),
         **problems.responses(400, 401, 403, 404, 422, 503),
@@ -123,7 +136,7 @@ async def get_document(
 
 
 @put(
-    "/{document_id:uuid}",
+    "/{document_id:str}",
     operation_id="replaceDocument",
     summary="Replace a document",
     response_description="It has been replaced, or was the same already",
@@ -148,11 +161,11 @@ async def replace_document(
 
 
 @delete(
-    "/{document_id:uuid}",
+    "/{document_id:str}",
     operation_id="deleteDocument",
     summary="Delete a document",
     response_description="It is gone, and so is every stored answer that quotes it",
-    responses=problems.responses(400, 401, 403, 404, 503),
+    responses=problems.responses(400, 401, 403, 404, 422, 503),
 )
 async def delete_document(document_id: UUID, session: Session) -> None:
     """Delete a document; when the response arrives nothing of it can be read or found."""

@@ -12,6 +12,7 @@ import time
 from uuid import uuid4
 
 from litestar.datastructures import Headers, MutableScopeHeaders
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUEST_ID = "X-Request-ID"
@@ -22,6 +23,7 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
+    "Server": "ragdb",
     "X-Content-Type-Options": "nosniff",
 }
 
@@ -36,33 +38,28 @@ class Envelope:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and say afterwards how it went."""
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
         began = time.perf_counter()
         given = Headers.from_scope(scope).get(REQUEST_ID, "")
         request_id = given if _GIVEN_ID.fullmatch(given) else uuid4().hex
         scope["state"]["request_id"] = request_id
-        status = 0
+        fields: dict[str, object] = {
+            "request_id": request_id, "method": scope["method"], "path": scope["path"]
+        }  # fmt: skip
 
         async def send_enveloped(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                fields["status"] = message["status"]
                 headers = MutableScopeHeaders.from_message(message)
                 headers[REQUEST_ID] = request_id
                 for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
+                    if name not in headers:
+                        headers[name] = value
             await send(message)
             if message["type"] == "http.response.body" and not message["more_body"]:
-                _log_request(scope, request_id, status, began)
+                fields["duration_ms"] = round(1000 * (time.perf_counter() - began), 2)
+                _log.info("request", extra={"fields": fields})
 
         await self._app(scope, receive, send_enveloped)
-
-
-def _log_request(scope: Scope, request_id: str, status: int, began: float) -> None:
-    fields = {
-        "request_id": request_id,
-        "method": scope.get("method"),
-        "path": scope["path"],
-        "status": status,
-        "duration_ms": round(1000 * (time.perf_counter() - began), 2),
-    }
-    _log.info("request", extra={"fields": fields})

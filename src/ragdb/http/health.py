@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Literal
 
 import msgspec
@@ -22,13 +21,13 @@ _SECONDS = 2.0
 class Live(msgspec.Struct):
     """The process answers."""
 
-    status: Literal["ok"] = "ok"
+    status: Literal["ok"]
 
 
 class Services(msgspec.Struct):
     """What the service depends on."""
 
-    postgres: Literal["ok"] = "ok"
+    postgres: Literal["ok"]
 
 
 class Ready(msgspec.Struct):
@@ -56,11 +55,11 @@ class _Version(msgspec.Struct):
 )
 async def live() -> Live:
     """Asks nobody, the database neither: a failure means that the process is to be restarted."""
-    return Live()
+    return Live("ok")
 
 
 @get(
-    ["/health/ready", "/health"],
+    "/health/ready",
     operation_id="ready",
     summary="Whether requests can be served",
     tags=["Health"],
@@ -69,7 +68,16 @@ async def live() -> Live:
 )
 async def ready(state: State) -> Ready:
     """The database can be reached and holds the version of ragdb that this service belongs to."""
-    pool: Pool = state.pool
+    return await _ready(state.pool)
+
+
+@get("/health", include_in_schema=False)
+async def health(state: State) -> Ready:
+    """The same under an older name."""
+    return await _ready(state.pool)
+
+
+async def _ready(pool: Pool) -> Ready:
     try:
         async with asyncio.timeout(_SECONDS):
             found = await pool.call(
@@ -82,4 +90,13 @@ async def ready(state: State) -> Ready:
                 "See: ragdb status", retry_after=1,
             )
         ) from error  # fmt: skip
-    ...
+    version = found[0] if found else None
+    check = (
+        install.compare(version.version, version.migrations, version.repeatable)
+        if version
+        else install.Check("missing", None)
+    )
+    if not check.ok:
+        code = "not_installed" if check.state == "missing" else f"schema_{check.state}"
+        raise RagdbError(Problem(503, code, check.message))
+    return Ready("ok", __version__, Services("ok"))

@@ -8,7 +8,7 @@ is left out of the call too, and has the default of the stored function.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -29,7 +29,7 @@ def _field(description: str, *examples: object, **limits: object) -> Meta:
 class Request(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A body of a request."""
 
-    def arguments(self) -> dict[str, object]:
+    def arguments(self) -> dict[str, Any]:
         """The fields that were given, as arguments of the stored function."""
         return {
             f"p_{name}": value
@@ -125,9 +125,7 @@ class AskRequest(Request):
 class DocumentReplacement(Request):
     """A document's text and everything said about it; what is left out is emptied."""
 
-    content: Annotated[
-        str, _field("The text.", "Keys rotate every 90 days.", min_length=1)
-    ]
+    content: Annotated[str, _field("The text.", "Keys rotate every 90 days.", min_length=1)]
     title: Annotated[
         str | None, _field("Default: the external id.", "Key policy", max_length=2000)
     ] = None
@@ -170,9 +168,7 @@ Visibility = Annotated[
         enum=["private", "workspace", "organization"],
     ),
 ]
-_Source = Annotated[
-    str | None, _field("Where documents come from; default: default.", "handbook")
-]
+_Source = Annotated[str | None, _field("Where documents come from; default: default.", "handbook")]
 
 
 class PutDocument(NewDocument):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -19,7 +18,6 @@ from litestar.exceptions import (
 )
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.openapi import ResponseSpec
-from litestar.types import ExceptionHandlersMap
 from msgspec import UNSET, Meta, UnsetType
 
 from ragdb.errors import Problem, RagdbError
@@ -83,7 +81,7 @@ def responses(*statuses: int) -> dict[int, ResponseSpec]:
             ProblemDocument, description=_STATUSES[status], media_type=MEDIA_TYPE,
             generate_examples=False,
         )
-        for status in statuses
+        for status in (*statuses, 500)
     }  # fmt: skip
 
 
@@ -104,7 +102,7 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Probl
         headers["Retry-After"] = str(problem.retry_after)
     document = ProblemDocument(
         type=f"urn:ragdb:problem:{problem.code}",
-        title=problem.code.replace("_", " ").capitalize().replace("api", "API"),
+        title=_title(problem.code),
         status=problem.status,
         detail=problem.message,
         instance=request.url.path,
@@ -118,9 +116,6 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Probl
     return Response(document, status_code=problem.status, headers=headers, media_type=MEDIA_TYPE)
 
 
-HANDLERS: ExceptionHandlersMap = {Exception: respond, HTTPException: respond}
-
-
 def _problem(
     request: Request[Any, Any, Any], error: Exception
 ) -> tuple[Problem, list[InvalidField]]:
@@ -129,8 +124,8 @@ def _problem(
             problem = error.problem
         case ValidationException():
             errors = list(_invalid_fields(error))
-            said = "; ".join(f"{found.field}: {found.message}" for found in errors)
-            return Problem(422, "invalid_request", f"The request is not valid. {said}"), errors
+            said = "; ".join(f"{found.message} ({found.field})" for found in errors)
+            return Problem(422, "invalid_request", f"The request is not valid: {said}."), errors
         case RequestEntityTooLarge():
             limit = request.route_handler.resolve_request_max_body_size()
             problem = Problem(
@@ -154,9 +149,21 @@ def _problem(
     return problem, []
 
 
+def _title(code: str) -> str:
+    words = ({"api": "API", "json": "JSON", "nul": "NUL"}.get(w, w) for w in code.split("_"))
+    title = " ".join(words)
+    return title[0].upper() + title[1:]
+
+
 def _invalid_fields(error: ValidationException) -> list[InvalidField]:
+    """What Litestar found; it calls the body `data`, and names one that is missing in quotes."""
     found = error.extra if isinstance(error.extra, list) else []
-    return [InvalidField(part.get("key", "body"), part["message"]) for part in found]
+    return [
+        InvalidField("body", "It is missing")
+        if part["message"] == "'data'"
+        else InvalidField("body" if part["key"] == "data" else part["key"], part["message"])
+        for part in found
+    ]
 
 
 def _report(request: Request[Any, Any, Any], problem: Problem, error: Exception) -> None:

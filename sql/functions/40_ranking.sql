@@ -1,4 +1,4 @@
--- Search: a keyword leg and a vector leg, fused by score and reranked, under the caller's organization and scopes.
+-- The ranking: a keyword leg and a vector leg, fused by score and reranked, under the caller's organization and scopes.
 --
 --   lexical   exact BM25 (Robertson and Zaragoza 2009, k1 1.2, b .75) with N, document frequency and average length of the scopes
 --             searched; a title's words count three times
@@ -7,8 +7,8 @@
 --   score     of the best 50: base + .25 phrase + .3 sentence
 --             phrase: idf of neighbouring query words that are neighbours in the chunk, per greatest lexical
 --             sentence: the best sentence's share of the query's idf
--- Filters and scopes hold inside each leg. Up to 10,000 matching chunks the vector leg is exact; above it asks the HNSW index, and
--- again exactly when that returned too few.
+-- Filters and scopes hold inside each leg. Up to 10,000 matching chunks the vector leg is exact; above it asks the HNSW index and scans
+-- the chunks not in it yet, and scans everything when that returned too few.
 
 create or replace function ragdb._fuse(
   p_org_no int4, p_scopes int4[], p_mode text, p_terms int4[], p_n float8, p_length float8, p_dead int8[], p_chunks int8[],
@@ -26,6 +26,7 @@ create or replace function ragdb._fuse(
 as $$
 #variable_conflict use_column
 declare
+  c_prior constant float8 := 1000;
   v_distinct int4[];
   v_frequencies float8[];
   v_depth int4 := greatest(100, p_limit + p_offset);
@@ -47,12 +48,14 @@ begin
     select h.term, count(*)::float8 as df from hit h group by h.term),
   weight as materialized (
     select u.term, u.frequency,
-           ln(1 + (p_n - coalesce(f.df, 0) + 0.5::float8) / (coalesce(f.df, 0) + 0.5::float8)) as idf
+           ln(1 + (p_n - coalesce(f.df, 0) + 0.5::float8) / (coalesce(f.df, 0) + 0.5::float8)) as idf,
+           ln(1 + (p_n + c_prior - coalesce(f.df, 0) + 0.5::float8) / (coalesce(f.df, 0) + 0.5::float8)) as prior_idf
       from unnest(v_distinct, v_frequencies) u(term, frequency)
       left join frequency f on f.term = u.term),
   keyword as materialized (
     select h.chunk_no,
-           sum(w.frequency * w.idf * 2.2::float8 * h.tf / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as score
+           sum(w.frequency * w.idf * 2.2::float8 * h.tf / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as score,
+           sum(w.prior_idf * 2.2::float8 * h.tf / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as prior_score
       from hit h
       join weight w on w.term = h.term
      where p_chunks is null or h.chunk_no in (select unnest(p_chunks))
@@ -72,6 +75,7 @@ begin
   total as materialized (
     select coalesce((select max(k.score) from keyword k), 0) as lexical,
            (select sum(w.idf) from weight w) as idf,
+           coalesce((select max(k.prior_score) from keyword k) / (select sum(w.prior_idf) from weight w), 0) as likeness,
            coalesce(p_cosines[1], 0) as cosine),
   completed as (
     select c.chunk_no, c.lexical, c.vector_rank,
@@ -128,8 +132,7 @@ begin
     select b.*,
            coalesce(p.idf / nullif(t.lexical, 0), 0) as phrase,
            coalesce(s.idf / nullif(t.idf, 0), 0) as sentence,
-           1 / (1 + exp(-(4.75::float8 * coalesce(t.lexical / nullif(t.idf, 0), 0) + 11.55::float8 * t.cosine - 9.73::float8)))
-             as confidence
+           1 / (1 + exp(-(4.75::float8 * t.likeness + 11.55::float8 * t.cosine - 9.73::float8))) as confidence
       from base b
      cross join total t
       left join sentence s on s.chunk_no = b.chunk_no
@@ -154,10 +157,12 @@ comment on function ragdb._fuse(
 $$The keyword leg, the fusion with the vector leg's result, and the rerank.
 
 p_terms: the query's stems in order. p_n, p_length: chunks in scope and their average length. p_dead: chunks to count nowhere. p_chunks: the
-only ones to return, or null. Everything is found by key, so one plan serves tenants of every size and planning is paid once a session.$$;
+only ones to return, or null. confidence reckons with 1,000 further chunks that have no word of the query: else, in a handful of
+documents, one word they lack would outweigh all they have. Everything is found by key, so one plan serves tenants of every size and planning is paid once a session.$$;
 
 create or replace function ragdb._search(
-  p_query text, p_limit int4, p_offset int4, p_filters jsonb, p_mode text, p_workspace text, p_language text)
+  p_query text, p_limit int4, p_offset int4, p_filters jsonb, p_mode text, p_workspace text, p_language text,
+  p_explain boolean default false)
   returns table (
     rank int4, chunk_no int8, score float8, lexical float8, lexical_rank int4, cosine float8, vector_rank int4,
     phrase float8, sentence float8, confidence float8, documents int8[], trace jsonb)
@@ -245,13 +250,25 @@ begin
     v_strategy := 'hnsw';
     select array_agg(v.chunk_no order by v.distance, v.chunk_no), array_agg(1 - v.distance order by v.distance, v.chunk_no)
       into v_vector_chunks, v_cosines
-      from (select e.chunk_no, e.embedding operator(public.<=>) v_embedding as distance
-              from ragdb_data.chunk_vector e
-             where e.org_no = v_org
-               and e.scope_no = any (v_scopes)
-               and (v_bodies is null or e.body_no = any (v_bodies))
-             order by e.embedding operator(public.<=>) v_embedding
-             limit v_depth) v;
+      from ((select e.chunk_no, e.embedding operator(public.<=>) v_embedding as distance
+               from ragdb_data.chunk_vector e
+              where e.org_no = v_org
+                and e.is_indexed
+                and e.scope_no = any (v_scopes)
+                and (v_bodies is null or e.body_no = any (v_bodies))
+              order by e.embedding operator(public.<=>) v_embedding
+              limit v_depth)
+            union all
+            (select e.chunk_no, e.embedding operator(public.<=>) v_embedding as distance
+               from ragdb_data.chunk_vector e
+              where e.org_no = v_org
+                and not e.is_indexed
+                and e.scope_no = any (v_scopes)
+                and (v_bodies is null or e.body_no = any (v_bodies))
+              order by (e.embedding operator(public.<=>) v_embedding) + 0
+              limit v_depth)
+            order by distance, chunk_no
+            limit v_depth) v;
   end if;
   if v_embedding is not null and coalesce(cardinality(v_vector_chunks), 0) < least(v_depth, v_matching) then
     v_strategy := case v_strategy when 'hnsw' then 'exact after hnsw' else 'exact' end;
@@ -278,29 +295,33 @@ begin
   v_clock := v_clock || clock_timestamp();
 
   return query
-  select f.rank, f.chunk_no, f.score, f.lexical, f.lexical_rank, f.cosine, f.vector_rank, f.phrase, f.sentence, f.confidence,
-         v_documents,
-         jsonb_build_object(
-           'chunks_in_scope', v_n,
-           'matching_chunks', v_matching,
-           'matching_documents', cardinality(v_documents),
-           'scopes', cardinality(v_scopes),
-           'average_length', v_length,
-           'vector_strategy', v_strategy,
-           'vector_candidates', cardinality(v_vector_chunks),
-           'query_ms', 1000 * extract(epoch from v_clock[2] - v_clock[1]),
-           'filter_ms', 1000 * extract(epoch from v_clock[3] - v_clock[2]),
-           'vector_ms', 1000 * extract(epoch from v_clock[4] - v_clock[3]),
-           'fusion_ms', 1000 * extract(epoch from clock_timestamp() - v_clock[4]))
+  select f.*, v_documents, null::jsonb
     from ragdb._fuse(v_org, v_scopes, p_mode, v_terms, v_n, v_length, v_dead, v_chunks, v_embedding, v_vector_chunks, v_cosines,
                      p_limit, p_offset) f;
+  if p_explain then
+    documents := v_documents;
+    trace := jsonb_build_object(
+      'scopes', cardinality(v_scopes),
+      'chunks_in_scope', v_n,
+      'average_length', v_length,
+      'query_terms', coalesce(cardinality(v_terms), 0),
+      'matching_documents', cardinality(v_documents),
+      'matching_chunks', v_matching,
+      'vector_strategy', v_strategy,
+      'vector_candidates', coalesce(cardinality(v_vector_chunks), 0),
+      'query_ms', 1000 * extract(epoch from v_clock[2] - v_clock[1]),
+      'filter_ms', 1000 * extract(epoch from v_clock[3] - v_clock[2]),
+      'vector_ms', 1000 * extract(epoch from v_clock[4] - v_clock[3]),
+      'fusion_ms', 1000 * extract(epoch from clock_timestamp() - v_clock[4]));
+    return next;
+  end if;
 end;
 $$;
 
-comment on function ragdb._search(text, int4, int4, jsonb, text, text, text) is
+comment on function ragdb._search(text, int4, int4, jsonb, text, text, text, boolean) is
 $$The ranking behind search(), explain_search() and ask(): chunks with every feature of their score.
 
-trace, the same in every row, says what the legs did and how long each stage took. documents: what the filter let through, or null.$$;
+documents: what the filter let through, or null. p_explain: with one more row, without a rank, whose trace says what the legs did.$$;
 
 create or replace function ragdb._query_language(p_language text, p_workspace text)
   returns text
@@ -322,137 +343,3 @@ comment on function ragdb._query_language(text, text) is
 $$Language to read a query in: as said, else the workspace's, else that of the caller's default workspace.
 
 Raises PT422 unknown_language, PT404 workspace_not_found.$$;
-
-create or replace function ragdb._highlight_pattern(p_language text, p_query text)
-  returns text
-  language sql
-  stable
-  security invoker
-  set search_path = pg_catalog, pg_temp
-as $$
-  select '\m(?:' || string_agg(regexp_replace(l, '(?<=..)[iy]$', ''), '|' order by length(l) desc, l) || ')[[:alnum:]]{0,4}'
-    from unnest(tsvector_to_array(to_tsvector(
-           p_language::regconfig,
-           regexp_replace(lower(p_query collate "pg_c_utf8"), '[^[:alnum:]]+' collate "pg_c_utf8", ' ', 'g')))) l
-   where l !~ '[^[:alnum:]]'
-$$;
-
-comment on function ragdb._highlight_pattern(text, text) is
-$$Regular expression for the words of a query in a text, found by their stems; null when all are stop words.$$;
-
-create or replace function ragdb._snippet(p_content text, p_pattern text)
-  returns text
-  language plpgsql
-  immutable
-  security invoker
-  parallel safe
-  set search_path = pg_catalog, pg_temp
-as $$
-declare
-  v_hit int4 := regexp_instr(p_content collate "pg_c_utf8", p_pattern, 1, 1, 0, 'i');
-  v_start int4 := case when v_hit > 80 then v_hit - 60 else 1 end;
-  v_text text := substr(p_content, v_start, 240);
-begin
-  if v_start > 1 then
-    v_text := '… ' || regexp_replace(v_text, '^\S*\s+', '');
-  end if;
-  if v_start + 240 <= length(p_content) then
-    v_text := regexp_replace(v_text, '\s+\S*$', '') || ' …';
-  end if;
-  v_text := btrim(regexp_replace(v_text, '\s+', ' ', 'g'));
-  return coalesce(regexp_replace(v_text collate "pg_c_utf8", p_pattern, '**\&**', 'gi'), v_text);
-end;
-$$;
-
-comment on function ragdb._snippet(text, text) is
-$$About 240 characters around the first match of a pattern, on one line, with the matches between ** and **.$$;
-
-create or replace function ragdb.search(
-  p_query text,
-  p_limit int4 default 10,
-  p_filters jsonb default null,
-  p_mode text default 'hybrid',
-  p_workspace text default null,
-  p_language text default null,
-  p_offset int4 default 0)
-  returns table (
-    rank int4, title text, snippet text, score float8, url text, heading_path text[], page int4, document_id uuid, chunk_id int8,
-    char_start int4, char_end int4, lexical_score float8, lexical_rank int4, vector_score float8, vector_rank int4, content text)
-  language plpgsql
-  stable
-  rows 10
-  security invoker
-  set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_generic_plan
-as $$
-#variable_conflict use_column
-declare
-  v_org int4 := ragdb.current_org_no();
-  v_pattern text;
-begin
-  v_pattern := ragdb._highlight_pattern(ragdb._query_language(p_language, p_workspace), p_query);
-  return query
-  select s.rank, d.title, ragdb._snippet(c.content, v_pattern), s.score, d.url, c.heading_path, c.page, d.id, c.chunk_no,
-         c.char_start, c.char_end, s.lexical, s.lexical_rank, s.cosine, s.vector_rank, c.content
-    from ragdb._search(p_query, p_limit, p_offset, p_filters, p_mode, p_workspace, p_language) s
-    join ragdb_data.chunk c on c.org_no = v_org and c.chunk_no = s.chunk_no
-   cross join lateral (
-     select d.title, d.url, d.id
-       from ragdb_data.document d
-      where d.org_no = v_org
-        and d.body_no = c.body_no
-        and (s.documents is null or d.document_no = any (s.documents))
-      order by d.document_no
-      limit 1) d
-   order by s.rank;
-end;
-$$;
-
-comment on function ragdb.search(text, int4, jsonb, text, text, text, int4) is
-$$Search the caller's documents; the best chunks first.
-
-p_mode: hybrid, keyword (BM25 only) or vector. p_limit 1 to 1000, p_offset for the next page. p_workspace: a slug or id; then only its
-documents, the caller's own in it, and those shared with the organization. p_language: of the query, default the workspace's.
-p_filters: keys document, source, label, lang, date, title, metadata.<path>, and, or, not; operators eq ne gt gte lt lte in contains exists.
-Never fewer rows than the limit while that many chunks match; in mode keyword a chunk matches when it has a word of the query.
-score: hybrid about 0 to 2.6, keyword BM25, vector cosine. lexical_score and vector_score are the legs' own, null where the leg had none.
-Example: select title, score, snippet from ragdb.search('rotate keys', p_filters => '{"lang": "en"}');
-Needs rag:read. Raises PT422 empty_query, query_too_long, invalid_limit, unknown_search_mode, unknown_filter_key, unknown_filter_operator,
-invalid_filter or unknown_language, PT404 workspace_not_found.$$;
-
-create or replace function ragdb.explain_search(
-  p_query text,
-  p_limit int4 default 10,
-  p_filters jsonb default null,
-  p_mode text default 'hybrid',
-  p_workspace text default null,
-  p_language text default null)
-  returns table (
-    rank int4, title text, score float8, lexical float8, lexical_rank int4, cosine float8, vector_rank int4, phrase float8,
-    sentence float8, confidence float8, chunk_id int8, trace jsonb)
-  language plpgsql
-  stable
-  rows 10
-  security invoker
-  set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_generic_plan
-as $$
-#variable_conflict use_column
-declare
-  v_org int4 := ragdb.current_org_no();
-begin
-  return query
-  select s.rank, b.title, s.score, s.lexical, s.lexical_rank, s.cosine, s.vector_rank, s.phrase, s.sentence, s.confidence, s.chunk_no,
-         case when s.rank = 1 then s.trace end
-    from ragdb._search(p_query, p_limit, 0, p_filters, p_mode, p_workspace, p_language) s
-    join ragdb_data.chunk c on c.org_no = v_org and c.chunk_no = s.chunk_no
-    join ragdb_data.body b on b.org_no = v_org and b.body_no = c.body_no
-   order by s.rank;
-end;
-$$;
-
-comment on function ragdb.explain_search(text, int4, jsonb, text, text, text) is
-$$Why search() returns what it returns: every feature of each score, and in the first row what the legs did.
-
-trace: chunks in scope and matching, idf of the query's terms, candidates of each leg, exact or HNSW, milliseconds per stage.
-confidence: how surely the corpus is about the query, 0 to 1; the same in every row. Arguments and errors as search().$$;

@@ -1,0 +1,197 @@
+"""`ragdb add`."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ragdb_cli.command import command
+from ragdb_cli.interrupts import Interrupts
+from ragdb_cli.output import Output, described, printable
+from ragdb_cli.parameters import JSON_OBJECT
+from ragdb_cli.progress import Progress, progress
+from ragdb_cli.session import Session
+
+if TYPE_CHECKING:
+    from psycopg.rows import DictRow
+    from psycopg.types.json import Jsonb
+
+    from ragdb.errors import Problem
+    from ragdb.ingest import Common, Item, Result
+
+VISIBILITIES = ("private", "workspace", "organization")
+STATUSES = ("ingested", "updated", "unchanged", "duplicate", "failed")
+
+
+@command("add")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--workspace", metavar="SLUG", help="Where to; default: the one named default.")
+@click.option(
+    "--source", default="default", show_default=True, metavar="NAME",
+    help="A name for where the documents come from; external ids are unique within it.",
+)  # fmt: skip
+@click.option(
+    "--visibility", type=click.Choice(VISIBILITIES), default="workspace", show_default=True
+)
+@click.option("--label", "labels", multiple=True, metavar="LABEL", help="May be repeated.")
+@click.option("--language", metavar="CODE", help="Such as de; default: the workspace's.")
+@click.option("--metadata", type=JSON_OBJECT, help='Such as {"year": 2025}, for every document.')
+@click.option("--title", help="For a single document.")
+@click.option(
+    "--root", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
+    help="Make external ids relative to this folder.",
+)  # fmt: skip
+@click.option("--name", metavar="FILENAME", help="What standard input would be called as a file.")
+@click.pass_obj
+def cli(
+    session: Session,
+    paths: tuple[str, ...],
+    workspace: str | None,
+    source: str,
+    visibility: str,
+    labels: tuple[str, ...],
+    language: str | None,
+    metadata: dict[str, Any] | None,
+    title: str | None,
+    root: Path | None,
+    name: str | None,
+) -> int:
+    """Add files, folders (with everything below) or standard input (-).
+
+    A file that was added before is updated when it changed and left alone when it did not. A
+    .jsonl file holds one document a line: {"_id": ..., "title": ..., "text": ..., "metadata": {}}.
+    What cannot be read is reported and the rest goes on. Interrupted, it can simply be run again.
+    """
+    from ragdb.ingest import Common
+
+    if title and (len(paths) > 1 or Path(paths[0]).is_dir()):
+        raise click.UsageError("--title is for a single document.")
+    if name and "-" not in paths:
+        raise click.UsageError("--name is for standard input: ragdb add --name FILENAME -")
+    common = Common(title, language, labels, metadata or {})
+    run = _Run()
+    with session.member() as client:
+
+        def put(documents: Jsonb) -> list[DictRow]:
+            return client.call(
+                "put_documents", p_documents=documents,
+                p_source=source, p_workspace=workspace, p_visibility=visibility,
+            )  # fmt: skip
+
+        with Interrupts(session.output) as interrupts, progress(session.output) as shown:
+            run.ingest(_read(paths, root, common, name, shown), put, interrupts, shown)
+    _report(session.output, run)
+    return run.exit_code
+
+
+@dataclass
+class _Run:
+    """What has been done so far."""
+
+    results: list[Result] = field(default_factory=list["Result"])
+    skipped: int = 0
+    problem: Problem | None = None
+    interrupted: bool = False
+    seconds: float = 0.0
+
+    def ingest(
+        self,
+        items: Iterable[Item],
+        put: Callable[[Jsonb], list[DictRow]],
+        interrupts: Interrupts,
+        shown: Progress,
+    ) -> None:
+        """Store everything; stops at an interrupt, and when the database is out of reach."""
+        from ragdb.errors import RagdbError
+        from ragdb.ingest import Failure, Skipped, batches, failed, store
+
+        began = time.perf_counter()
+        try:
+            for batch in batches(items):
+                with interrupts.held():
+                    try:
+                        self.results += store(put, batch)
+                    except RagdbError as error:
+                        self.problem = error.problem
+                        self.results += [
+                            failed(item.path, self.problem.code, self.problem.message)
+                            for item in batch
+                            if not isinstance(item, Skipped)
+                        ]
+                        return
+                self.skipped += sum(isinstance(item, Skipped) for item in batch)
+                size = sum(item.size for item in batch if not isinstance(item, Skipped))
+                shown.advance(size, f"{len(self.results)} documents, {self.chunks} chunks")
+        except KeyboardInterrupt:
+            self.interrupted = True
+        finally:
+            self.seconds = time.perf_counter() - began
+
+    @property
+    def counts(self) -> Counter[str]:
+        return Counter(result.status for result in self.results)
+
+    @property
+    def chunks(self) -> int:
+        """Chunks of the documents that had to be stored."""
+        return sum(r.chunks for r in self.results if r.status in ("ingested", "updated"))
+
+    @property
+    def exit_code(self) -> int:
+        from ragdb_cli.failures import exit_code
+
+        if self.interrupted:
+            return 130
+        if self.problem:
+            return exit_code(self.problem)
+        return 1 if self.counts["failed"] else 0
+
+
+def _read(
+    paths: tuple[str, ...], root: Path | None, common: Common, name: str | None, shown: Progress
+) -> Iterator[Item]:
+    from ragdb.files import STDIN, find
+    from ragdb.ingest import SUFFIXES, read, read_stream
+
+    if STDIN in paths:
+        with click.open_file(STDIN, "rb") as stream:
+            yield read_stream(stream, name, common)
+    files = [path for path in paths if path != STDIN]
+    yield from read(shown.expect(find(files, SUFFIXES, root)), common)
+
+
+def _report(output: Output, run: _Run) -> None:
+    per_second = round(run.chunks / run.seconds) if run.seconds else 0
+    if output.is_json:
+        document: dict[str, object] = {
+            "files": [asdict(result) for result in run.results],
+            "totals": {status: run.counts[status] for status in STATUSES}
+            | {"skipped": run.skipped, "chunks": run.chunks},
+            "seconds": round(run.seconds, 3),
+            "chunks_per_second": per_second,
+            "interrupted": run.interrupted,
+        }
+        if run.problem:
+            document["error"] = described(run.problem)
+        output.document(document)
+        return
+    if not run.problem:
+        for result in run.results:
+            if result.error:
+                path, reason = printable(result.path), printable(result.error["message"])
+                output.warn(f"failed  {path}: {reason} ({result.error['code']})")
+    told = [f"{run.counts[status]} {status}" for status in STATUSES if run.counts[status]]
+    if run.skipped:
+        told.append(f"{run.skipped} of other formats skipped")
+    output.text(", ".join(told) or "Nothing to add.")
+    output.note(f"{run.chunks} chunks in {run.seconds:.2f} s, {per_second} chunks/s")
+    if run.problem:
+        output.problem(run.problem)
+    elif run.interrupted:
+        output.note("Interrupted. What is listed is stored; run it again for the rest.")

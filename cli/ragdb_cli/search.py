@@ -1,0 +1,98 @@
+"""`ragdb search`."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import click
+
+from ragdb_cli.command import command
+from ragdb_cli.output import Output
+from ragdb_cli.parameters import JSON_OBJECT, QUESTION
+from ragdb_cli.session import Session
+
+MODES = ("hybrid", "keyword", "vector")
+
+
+@command("search")
+@click.argument("query", type=QUESTION)
+@click.option("-n", "--limit", type=int, default=10, show_default=True, help="How many results.")
+@click.option("--offset", type=int, default=0, help="Skip that many, for the next page.")
+@click.option("--mode", type=click.Choice(MODES), default="hybrid", show_default=True)
+@click.option("--filter", "filters", type=JSON_OBJECT, help='Such as {"lang": "en"}.')
+@click.option("--workspace", metavar="SLUG", help="Search this workspace only.")
+@click.option("--language", metavar="CODE", help="Language of the query, such as de.")
+@click.option("--explain", is_flag=True, help="Show how each score came about.")
+@click.pass_obj
+def cli(
+    session: Session,
+    query: str,
+    limit: int,
+    offset: int,
+    mode: str,
+    filters: dict[str, Any] | None,
+    workspace: str | None,
+    language: str | None,
+    explain: bool,
+) -> None:
+    """Search the documents; the best passages first.
+
+    QUERY is a question or words, or - for standard input.
+    """
+    arguments: dict[str, object] = {
+        "p_query": query, "p_limit": limit, "p_filters": filters, "p_mode": mode,
+        "p_workspace": workspace, "p_language": language,
+    }  # fmt: skip
+    if explain and offset:
+        raise click.UsageError("--explain shows the first page only; leave --offset out.")
+    with session.member() as client:
+        began = time.perf_counter()
+        if explain:
+            rows = client.call("explain_search", read_only=True, **arguments)
+        else:
+            rows = client.call("search", read_only=True, p_offset=offset, **arguments)
+        took = round((time.perf_counter() - began) * 1000, 1)
+
+    output = session.output
+    if output.is_json:
+        output.document({"query": query, "took_ms": took, "results": rows})
+    elif explain:
+        _explain(output, rows)
+    else:
+        _list(output, rows)
+        output.note(f"{len(rows)} results in {took:g} ms")
+
+
+def _list(output: Output, rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        place = " > ".join([row["title"], *row["heading_path"]])
+        where = f"  {row['url']}" if row["url"] else ""
+        score = output.style(f"{row['score']:.3f}", dim=True)
+        output.text(f"{row['rank']:>3}  {output.style(place, bold=True)}  {score}{where}")
+        output.text(f"     {highlighted(output, row['snippet'])}")
+
+
+def highlighted(output: Output, snippet: str) -> str:
+    """The words found, which stand between ** and **, in bold where that can be shown."""
+    if output.style("", bold=True) == "":
+        return output.style(snippet)
+    parts = re.split(r"\*\*(.+?)\*\*", snippet)
+    return "".join(
+        output.style(part, bold=True) if number % 2 else output.style(part)
+        for number, part in enumerate(parts)
+    )
+
+
+def _explain(output: Output, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        for name, value in rows[0]["trace"].items():
+            output.text(f"{name}\t{value}")
+        output.text()
+    columns = [name for name in (rows[0] if rows else {}) if name != "trace"]
+    rounded = [
+        {name: round(v, 3) if isinstance(v := row[name], float) else v for name in columns}
+        for row in rows
+    ]
+    output.table(rounded, columns)

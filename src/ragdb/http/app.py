@@ -1,0 +1,48 @@
+"""The application: routes, and what they share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+
+from ragdb.db import Pool
+from ragdb.http import answers, auth, body, documents, health, openapi, problems, search
+from ragdb.http.envelope import Envelope
+from ragdb.settings import Settings, SettingsError
+
+
+def create_app(settings: Settings) -> Litestar:
+    """The service for the database that the settings name; raises SettingsError for none."""
+    if settings.database_url is None:
+        raise SettingsError("RAGDB_DATABASE_URL: no database is configured. Run: ragdb init")
+    pool = Pool(settings.database_url)
+
+    @asynccontextmanager
+    async def opened(app: Litestar) -> AsyncGenerator[None]:
+        async with pool.opened():
+            yield
+
+    api = Router(
+        "/api/v1",
+        route_handlers=[search.search, answers.ask, documents.router, auth.whoami],
+        guards=[auth.require_key],
+        dependencies={"session": Provide(auth.provide_session, sync_to_thread=False)},
+        after_response=auth.record_use,
+    )
+    app = Litestar(
+        route_handlers=[api, health.live, health.ready, health.health, openapi.assets],
+        lifespan=[opened],
+        state=State({"settings": settings, "pool": pool, "uses": auth.Uses()}),
+        request_class=body.JsonRequest,
+        request_max_body_size=body.MAX_BODY,
+        exception_handlers={Exception: problems.respond, HTTPException: problems.respond},
+        openapi_config=openapi.CONFIG,
+        logging_config=None,
+    )
+    app.asgi_handler = Envelope(app.asgi_handler)
+    return app

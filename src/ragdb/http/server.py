@@ -1,0 +1,58 @@
+"""Running the service: a checked database, a server, and one address to tell."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+import psycopg
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server import Server
+
+from ragdb import __version__, install
+from ragdb.errors import RagdbError, from_database
+from ragdb.http import logs
+from ragdb.http.app import create_app
+from ragdb.settings import Settings, SettingsError
+
+_CONNECT_SECONDS = 10
+
+
+def serve(settings: Settings, host: str, port: int, workers: int = 1) -> None:
+    """Serve until SIGTERM or SIGINT; requests that have begun are finished.
+
+    Never migrates: raises VersionMismatch for a database that is not of this version, RagdbError
+    where there is none to ask, SettingsError where none is configured.
+    """
+    if settings.database_url is None:
+        raise SettingsError("RAGDB_DATABASE_URL: no database is configured. Run: ragdb init")
+    _require_current(settings.database_url)
+    server = Server(
+        "ragdb.http.app",
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        workers=workers,
+        websockets=False,
+        log_level=LogLevels.warning,
+        log_dictconfig=logs.CONFIG,
+    )
+    server.on_startup(partial(_announce, host, port))
+    server.serve(target_loader=partial(create_app, settings), wrap_loader=False)
+
+
+def _require_current(url: str) -> None:
+    try:
+        with psycopg.connect(url, connect_timeout=_CONNECT_SECONDS) as connection:
+            found = install.check(connection)
+    except psycopg.Error as error:
+        raise RagdbError(from_database(error)) from error
+    if not found.ok:
+        raise install.VersionMismatch(found.message)
+
+
+def _announce(host: str, port: int) -> None:
+    address = f"[{host}]" if ":" in host else host
+    url = f"http://{address}:{port}"
+    print(f"ragdb {__version__} serves {url} (API reference: {url}/schema)", file=sys.stderr)
