@@ -34,6 +34,8 @@ INSTALLER = "test_installer"
 def server() -> Iterator[Server]:
     """A server of its own in a short private directory: socket paths end at 107 bytes."""
     home = Path(tempfile.mkdtemp(prefix="ragdb-", dir="/var/tmp"))
+    # Databases come and go by the hundred; what survives a power cut is not tested here.
+    (home / "custom.conf").write_text("fsync = off\nfull_page_writes = off\n")
     server = Server.default(home=home)
     server.start()
     yield server

@@ -144,6 +144,7 @@ create or replace function ragdb._context()
   stable
   security definer
   set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_context text := current_setting('ragdb.context', true);

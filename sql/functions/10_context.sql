@@ -1,4 +1,6 @@
 -- The caller, as every other function and every policy sees it. See definers/10_context.sql for how it is proven.
+--
+-- A policy asks several times a statement, also below functions that force custom plans: hence a plan mode of their own.
 
 create or replace function ragdb.context()
   returns table (
@@ -7,6 +9,7 @@ create or replace function ragdb.context()
   stable
   security invoker
   set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
 as $$
 declare
   v text[] := ragdb._context();
@@ -30,6 +33,7 @@ create or replace function ragdb.current_org_no()
   stable
   security invoker
   set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
 as $$
 begin
   return (ragdb._context())[1]::int4;
@@ -45,6 +49,7 @@ create or replace function ragdb.current_scopes()
   stable
   security invoker
   set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
 as $$
 begin
   return string_to_array((ragdb._context())[6], ',')::int4[];
@@ -60,6 +65,7 @@ create or replace function ragdb.current_user_no()
   stable
   security invoker
   set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
 as $$
 begin
   return (ragdb._context())[2]::int4;
@@ -101,6 +107,7 @@ create or replace function ragdb.require(p_permission text)
   stable
   security invoker
   set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_context text[] := ragdb._context();

@@ -106,6 +106,7 @@ create or replace function ragdb.embed(p_text text)
   stable strict parallel safe
   security invoker
   set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
 as $$
 begin
   return (select public.l2_normalize(public.sum(p.embedding::public.vector))::public.halfvec

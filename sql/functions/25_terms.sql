@@ -58,6 +58,7 @@ create or replace function ragdb._terms(p_language text, p_text text)
   security invoker
   parallel safe
   set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_end constant text := '7eos7';  -- a word of letters and digits is stemmed by no configuration

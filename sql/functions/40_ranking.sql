@@ -160,6 +160,77 @@ p_terms: the query's stems in order. p_n, p_length: chunks in scope and their av
 only ones to return, or null. confidence reckons with 1,000 further chunks that have no word of the query: else, in a handful of
 documents, one word they lack would outweigh all they have. Everything is found by key, so one plan serves tenants of every size and planning is paid once a session.$$;
 
+create or replace function ragdb._nearest(
+  p_org_no int4, p_scopes int4[], p_embedding public.halfvec, p_matching int8, p_bodies int8[], p_chunks int8[], p_depth int4,
+  out chunk_nos int8[], out cosines float8[], out strategy text)
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_custom_plan
+  set jit = off
+  set hnsw.iterative_scan = relaxed_order
+  set hnsw.ef_search = 100
+as $$
+declare
+  c_exact constant int4 := 10000;
+begin
+  strategy := 'none';
+  if p_matching > c_exact then
+    strategy := 'hnsw';
+    select array_agg(v.chunk_no order by v.distance, v.chunk_no), array_agg(1 - v.distance order by v.distance, v.chunk_no)
+      into chunk_nos, cosines
+      from ((select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
+               from ragdb_data.chunk_vector e
+              where e.org_no = p_org_no
+                and e.is_indexed
+                and e.scope_no = any (p_scopes)
+                and (p_bodies is null or e.body_no = any (p_bodies))
+              order by e.embedding operator(public.<=>) p_embedding
+              limit p_depth)
+            union all
+            (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
+               from ragdb_data.chunk_vector e
+              where e.org_no = p_org_no
+                and not e.is_indexed
+                and e.scope_no = any (p_scopes)
+                and (p_bodies is null or e.body_no = any (p_bodies))
+              order by (e.embedding operator(public.<=>) p_embedding) + 0
+              limit p_depth)
+            order by distance, chunk_no
+            limit p_depth) v;
+  end if;
+  if coalesce(cardinality(chunk_nos), 0) < least(p_depth, p_matching) then
+    strategy := case strategy when 'hnsw' then 'exact after hnsw' else 'exact' end;
+    if p_chunks is null then
+      select array_agg(v.chunk_no order by v.distance, v.chunk_no), array_agg(1 - v.distance order by v.distance, v.chunk_no)
+        into chunk_nos, cosines
+        from (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
+                from ragdb_data.chunk_vector e
+               where e.org_no = p_org_no
+                 and e.scope_no = any (p_scopes)
+               order by (e.embedding operator(public.<=>) p_embedding) + 0, e.chunk_no
+               limit p_depth) v;
+    else
+      select array_agg(v.chunk_no order by v.distance, v.chunk_no), array_agg(1 - v.distance order by v.distance, v.chunk_no)
+        into chunk_nos, cosines
+        from (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
+                from ragdb_data.chunk_vector e
+               where e.org_no = p_org_no
+                 and e.chunk_no = any (p_chunks)
+               order by (e.embedding operator(public.<=>) p_embedding) + 0, e.chunk_no
+               limit p_depth) v;
+    end if;
+  end if;
+end;
+$$;
+
+comment on function ragdb._nearest(int4, int4[], public.halfvec, int8, int8[], int8[], int4) is
+$$The vector leg: the p_depth nearest chunks with their cosines, nearest first, and how they were found.
+
+p_matching: how many chunks there are to choose from. p_bodies, p_chunks: the only ones to return, or null. Planned for each call, since
+the planner must see the organization to choose its partition and index.$$;
+
 create or replace function ragdb._search(
   p_query text, p_limit int4, p_offset int4, p_filters jsonb, p_mode text, p_workspace text, p_language text,
   p_explain boolean default false)
@@ -171,14 +242,11 @@ create or replace function ragdb._search(
   rows 10
   security invoker
   set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_custom_plan
+  set plan_cache_mode = force_generic_plan
   set jit = off
-  set hnsw.iterative_scan = relaxed_order
-  set hnsw.ef_search = 100
 as $$
 #variable_conflict use_column
 declare
-  c_exact constant int4 := 10000;
   v_org int4 := ragdb.require('rag:read');
   v_caller record;
   v_workspace_no int4;
@@ -246,51 +314,10 @@ begin
    where p.org_no = v_org and p.term = 0 and p.scope_no = any (v_scopes);
   v_matching := coalesce(cardinality(v_chunks), v_n);
 
-  if v_embedding is not null and v_matching > c_exact then
-    v_strategy := 'hnsw';
-    select array_agg(v.chunk_no order by v.distance, v.chunk_no), array_agg(1 - v.distance order by v.distance, v.chunk_no)
-      into v_vector_chunks, v_cosines
-      from ((select e.chunk_no, e.embedding operator(public.<=>) v_embedding as distance
-               from ragdb_data.chunk_vector e
-              where e.org_no = v_org
-                and e.is_indexed
-                and e.scope_no = any (v_scopes)
-                and (v_bodies is null or e.body_no = any (v_bodies))
-              order by e.embedding operator(public.<=>) v_embedding
-              limit v_depth)
-            union all
-            (select e.chunk_no, e.embedding operator(public.<=>) v_embedding as distance
-               from ragdb_data.chunk_vector e
-              where e.org_no = v_org
-                and not e.is_indexed
-                and e.scope_no = any (v_scopes)
-                and (v_bodies is null or e.body_no = any (v_bodies))
-              order by (e.embedding operator(public.<=>) v_embedding) + 0
-              limit v_depth)
-            order by distance, chunk_no
-            limit v_depth) v;
-  end if;
-  if v_embedding is not null and coalesce(cardinality(v_vector_chunks), 0) < least(v_depth, v_matching) then
-    v_strategy := case v_strategy when 'hnsw' then 'exact after hnsw' else 'exact' end;
-    if v_chunks is null then
-      select array_agg(v.chunk_no order by v.distance, v.chunk_no), array_agg(1 - v.distance order by v.distance, v.chunk_no)
-        into v_vector_chunks, v_cosines
-        from (select e.chunk_no, e.embedding operator(public.<=>) v_embedding as distance
-                from ragdb_data.chunk_vector e
-               where e.org_no = v_org
-                 and e.scope_no = any (v_scopes)
-               order by (e.embedding operator(public.<=>) v_embedding) + 0, e.chunk_no
-               limit v_depth) v;
-    else
-      select array_agg(v.chunk_no order by v.distance, v.chunk_no), array_agg(1 - v.distance order by v.distance, v.chunk_no)
-        into v_vector_chunks, v_cosines
-        from (select e.chunk_no, e.embedding operator(public.<=>) v_embedding as distance
-                from ragdb_data.chunk_vector e
-               where e.org_no = v_org
-                 and e.chunk_no = any (v_chunks)
-               order by (e.embedding operator(public.<=>) v_embedding) + 0, e.chunk_no
-               limit v_depth) v;
-    end if;
+  if v_embedding is not null then
+    select v.chunk_nos, v.cosines, v.strategy
+      into v_vector_chunks, v_cosines, v_strategy
+      from ragdb._nearest(v_org, v_scopes, v_embedding, v_matching, v_bodies, v_chunks, v_depth) v;
   end if;
   v_clock := v_clock || clock_timestamp();
 

@@ -52,3 +52,4 @@ grant select on ragdb_data.role, ragdb_data.workspace_member to ragdb_definer;
 grant select, delete on ragdb_data.answer to ragdb_definer;
 grant select on ragdb_private.context_key to ragdb_definer;
 grant select, insert on ragdb_private.api_key_hash, ragdb_private.login to ragdb_definer;
+grant select on ragdb_private.install to ragdb_definer;

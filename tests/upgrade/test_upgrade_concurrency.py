@@ -22,7 +22,7 @@ def test_eight_first_installs_at_once_happen_once(cluster: Cluster, tree: Tree) 
     assert cluster.ask(url, "select count(*) from ragdb_private._yoyo_migration") == [(3,)]
 
 
-@pytest.mark.parametrize("attempt", range(3))
+@pytest.mark.parametrize("attempt", range(2))
 def test_two_databases_of_a_server_are_installed_at_once(
     cluster: Cluster, tree: Tree, attempt: int
 ) -> None:

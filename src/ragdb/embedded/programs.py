@@ -60,10 +60,11 @@ def copy_programs(home: Path) -> Path:
         try:
             for source in (package / "pginstall", *([libraries] if libraries.exists() else [])):
                 _copy_tree(source, staged / source.relative_to(package.parent))
+            os.sync()
+            staged.rename(target)
         finally:
             os.umask(mask)
-        os.sync()
-        staged.rename(target)
+            shutil.rmtree(staged, ignore_errors=True)
     for other in copies(home):
         if other != target:
             shutil.rmtree(other, ignore_errors=True)

@@ -24,6 +24,7 @@ _START_SECONDS = 600.0
 _STOP_SECONDS = 60.0
 _ABORT_SECONDS = 10.0
 _ORPHAN_SECONDS = 2.0
+_LEAST_ROOM = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,7 @@ class Server:
 
     def _launch(self, account: Account, progress: Callable[[str], None]) -> int:
         progress("Starting PostgreSQL")
+        self._require_room()
         binaries = programs.copy_programs(self.home)
         sockets = private_dir(socket_dir(self.home, self.port), account)
         for left in (*sockets.glob(".s.PGSQL.*"), self.data / "postmaster.pid"):
@@ -148,6 +150,16 @@ class Server:
         script = 'log=$1; shift; "$@" >"$log" 2>&1 </dev/null & echo $!'
         command = (binaries / "postgres", "-D", self.data)
         return int(account.run("/bin/sh", "-c", script, "sh", log, *command))
+
+    def _require_room(self) -> None:
+        """Refuse a full disk: there PostgreSQL would crash, recover and crash again for ever."""
+        disk = os.statvfs(self.home)
+        room = disk.f_bavail * disk.f_frsize
+        if room < _LEAST_ROOM:
+            raise EmbeddedError(
+                f"{self.home} has {room >> 20} MB left, and PostgreSQL needs {_LEAST_ROOM >> 20} "
+                f"to recover. Free some disk space, then start again."
+            )
 
     def _configure(self, sockets: Path) -> None:
         text = conf.server_conf(self.home, sockets, self.listen_addresses, self.port)

@@ -72,7 +72,8 @@ async def put_document(data: PutDocument, session: Session) -> Response[Stored]:
 )
 async def put_documents(data: PutDocuments, session: Session) -> BatchResponse:
     """Store documents in one transaction; a faulty one fails alone and is reported."""
-    arguments = data.arguments() | {"p_documents": Jsonb(data.documents)}
+    arguments = data.arguments()
+    arguments["p_documents"] = Jsonb(data.documents)
     items = await session.call("put_documents", returning=BatchItem, **arguments)
     return BatchResponse(items)
 

@@ -44,7 +44,7 @@ _Filters = Annotated[
         "Which documents count. Keys: `document`, `source`, `label`, `lang`, `date`, `title`,"
         " `metadata.<path>`, `and`, `or`, `not`; operators: `eq`, `ne`, `gt`, `gte`, `lt`, `lte`,"
         " `in`, `contains`, `exists`.",
-        {"label": "security", "date": {"gte": "2025-01-01"}},
+        {"lang": "english", "date": {"gte": "2025-01-01"}},
     ),
 ]
 _Workspace = Annotated[

@@ -90,6 +90,10 @@ def request_id(request: Request[Any, Any, Any]) -> str:
     return request.scope["state"]["request_id"]
 
 
+def _path(request: Request[Any, Any, Any]) -> str:
+    return request.scope["raw_path"].decode("latin-1")
+
+
 def respond(request: Request[Any, Any, Any], error: Exception) -> Response[ProblemDocument]:
     """The response to a request that failed."""
     problem, errors = _problem(request, error)
@@ -105,7 +109,7 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Probl
         title=_title(problem.code),
         status=problem.status,
         detail=problem.message,
-        instance=request.url.path,
+        instance=_path(request),
         code=problem.code,
         message=problem.message,
         request_id=request_id(request),
@@ -134,12 +138,12 @@ def _problem(
             )  # fmt: skip
         case NotFoundException():
             problem = Problem(
-                404, "not_found", f"There is nothing at {request.url.path}.", "See /schema"
+                404, "not_found", f"There is nothing at {_path(request)}.", "See /schema"
             )
         case MethodNotAllowedException():
             problem = Problem(
                 405, "method_not_allowed",
-                f"{request.url.path} does not take the method {request.method}.",
+                f"{_path(request)} does not take the method {request.method}.",
             )  # fmt: skip
         case HTTPException() if error.status_code < 500:
             status = HTTPStatus(error.status_code)
