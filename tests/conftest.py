@@ -23,6 +23,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 from pytest_postgresql import factories
 
+from places import roomy_memory
 from ragdb.db import Caller, Database
 from ragdb.embedded import Server
 from ragdb.install import upgrade
@@ -33,7 +34,7 @@ INSTALLER = "test_installer"
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """A server of its own in a short private directory: socket paths end at 107 bytes."""
-    home = Path(tempfile.mkdtemp(prefix="ragdb-", dir="/var/tmp"))
+    home = Path(tempfile.mkdtemp(prefix="ragdb-", dir=roomy_memory() or "/var/tmp"))
     # Databases come and go by the hundred; what survives a power cut is not tested here.
     (home / "custom.conf").write_text("fsync = off\nfull_page_writes = off\n")
     server = Server.default(home=home)
@@ -204,4 +205,3 @@ def acme(database: TestDatabase, service: Database) -> Organization:
 @pytest.fixture
 def globex(database: TestDatabase, service: Database) -> Organization:
     return organization(database, service, "globex")
-

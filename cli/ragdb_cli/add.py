@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from psycopg.types.json import Jsonb
 
     from ragdb.errors import Problem
-    from ragdb.ingest import Common, Item, Result
+    from ragdb.ingest import Result
+    from ragdb.reading import Common, Item
 
 VISIBILITIES = ("private", "workspace", "organization")
 STATUSES = ("ingested", "updated", "unchanged", "duplicate", "failed")
@@ -68,9 +70,9 @@ def cli(
     .jsonl file holds one document a line: {"_id": ..., "title": ..., "text": ..., "metadata": {}}.
     What cannot be read is reported and the rest goes on. Interrupted, it can simply be run again.
     """
-    from ragdb.ingest import Common
+    from ragdb.reading import Common
 
-    if title and (len(paths) > 1 or Path(paths[0]).is_dir()):
+    if title and (len(paths) > 1 or any(Path(path).is_dir() for path in paths)):
         raise click.UsageError("--title is for a single document.")
     if name and "-" not in paths:
         raise click.UsageError("--name is for standard input: ragdb add --name FILENAME -")
@@ -109,7 +111,8 @@ class _Run:
     ) -> None:
         """Store everything; stops at an interrupt, and when the database is out of reach."""
         from ragdb.errors import RagdbError
-        from ragdb.ingest import Failure, Skipped, batches, failed, store
+        from ragdb.files import Skipped
+        from ragdb.ingest import batches, failed, store
 
         began = time.perf_counter()
         try:
@@ -157,11 +160,10 @@ def _read(
     paths: tuple[str, ...], root: Path | None, common: Common, name: str | None, shown: Progress
 ) -> Iterator[Item]:
     from ragdb.files import STDIN, find
-    from ragdb.ingest import SUFFIXES, read, read_stream
+    from ragdb.reading import SUFFIXES, read, read_stream
 
     if STDIN in paths:
-        with click.open_file(STDIN, "rb") as stream:
-            yield read_stream(stream, name, common)
+        yield read_stream(sys.stdin.buffer, name, common)
     files = [path for path in paths if path != STDIN]
     yield from read(shown.expect(find(files, SUFFIXES, root)), common)
 

@@ -410,6 +410,12 @@ begin
       v_level := case v_first when '=' then 1 else 2 end;
       v_heading := v_title;
 
+    elsif v_first in ('-', '*', '_', '=')
+          and v_body ~ '^((-[ \t]*){3,}|(\*[ \t]*){3,}|(_[ \t]*){3,}|={3,})$' then
+      v_opens := true;
+      v_closes := true;
+      v_list := least(v_list, v_indent);
+
     elsif strpos('-*+0123456789', v_first) > 0 and v_body ~ '^([-*+]|\d{1,9}[.)])[ \t]' then
       v_list := v_indent + char_length(substring(v_body from '^[^ \t]+[ \t]+'));
 

@@ -142,7 +142,7 @@ create or replace function ragdb._rewrite_body(
   volatile
   security invoker
   set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_custom_plan
+  set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_org int4 := ragdb.current_org_no();
@@ -205,7 +205,7 @@ create or replace function ragdb.put_documents(
   volatile
   security invoker
   set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_custom_plan
+  set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
@@ -277,9 +277,14 @@ begin
      order by d.document_no
   loop
     perform from ragdb_data.body b where b.org_no = v_org and b.body_no = v_changed.body_no for update;
-    perform ragdb._rewrite_body(v_changed.body_no, v_changed.title, v_changed.content, v_changed.language, v_changed.chunking,
-                                v_changed.sha256);
-    v_written := v_written || v_changed.document_no;
+    begin
+      perform ragdb._rewrite_body(v_changed.body_no, v_changed.title, v_changed.content, v_changed.language,
+                                  v_changed.chunking, v_changed.sha256);
+      v_written := v_written || v_changed.document_no;
+    exception when unique_violation then
+      -- The text has come into the scope since the query looked: it is shared below.
+      null;
+    end;
   end loop;
 
   -- Bodies not there yet. A concurrent transaction may drop the one found here before it is locked: then store it after all.

@@ -46,7 +46,7 @@ create or replace function ragdb._write_facts(p_document_nos int8[])
   volatile
   security invoker
   set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_custom_plan
+  set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_org int4 := ragdb.current_org_no();

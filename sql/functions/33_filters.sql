@@ -156,6 +156,7 @@ declare
   v_condition jsonb;
   v_operator text;
   v_operand jsonb;
+  v_one int8[];
   v_some int8[];
   v_found int8[];
 begin
@@ -169,11 +170,10 @@ begin
       end if;
       v_some := case v_key when 'and' then ragdb._documents_except(p_org_no, p_scopes, '{}') else '{}' end;
       for v_operand in select * from jsonb_array_elements(v_condition) loop
+        v_one := ragdb._matching_documents(p_org_no, p_scopes, v_operand);
         v_some := case v_key
-          when 'and' then array(select unnest(v_some) intersect
-                                select unnest(ragdb._matching_documents(p_org_no, p_scopes, v_operand)))
-          else array(select unnest(v_some) union
-                     select unnest(ragdb._matching_documents(p_org_no, p_scopes, v_operand))) end;
+          when 'and' then array(select unnest(v_some) intersect select unnest(v_one))
+          else array(select unnest(v_some) union select unnest(v_one)) end;
       end loop;
       v_found := case when v_found is null then v_some else array(select unnest(v_found) intersect select unnest(v_some)) end;
     elsif v_key = 'not' then

@@ -32,7 +32,7 @@ create or replace function ragdb.delete_documents(p_document_ids uuid[])
   volatile
   security invoker
   set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_custom_plan
+  set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_org int4 := ragdb.require('data:write');

@@ -80,9 +80,7 @@ def readable(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _walk(
-    shown: str, folder: Path, base: Path, suffixes: frozenset[str]
-) -> Generator[Entry]:
+def _walk(shown: str, folder: Path, base: Path, suffixes: frozenset[str]) -> Generator[Entry]:
     top = folder
     entered: set[tuple[int, int]] = set()
     waiting = [(shown, folder)]

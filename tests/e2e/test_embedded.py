@@ -19,6 +19,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from places import roomy_memory
 from ragdb import settings
 from ragdb.embedded import EmbeddedError, Server
 from ragdb.settings import SettingsError
@@ -41,16 +42,6 @@ def own_environment() -> Iterator[None]:
             if name.startswith(("PG", "RAGDB_")) or name == "DATABASE_URL":
                 patch.delenv(name)
         yield
-
-
-def roomy_memory() -> str | None:
-    """The shared memory file system, where it has room and lets programs run: it is faster."""
-    try:
-        found = os.statvfs("/dev/shm")
-    except OSError:
-        return None
-    fits = found.f_bavail * found.f_frsize > 4 << 30 and not found.f_flag & os.ST_NOEXEC
-    return "/dev/shm" if fits and os.access("/dev/shm", os.W_OK) else None
 
 
 @contextmanager
@@ -164,6 +155,8 @@ def test_cluster_is_private_checked_and_folds_umlauts(server: Server) -> None:
     assert run(server, "select datlocale from pg_database where datname = 'template1'") == "C.UTF-8"
     assert run(server, "select lower('ÄÖÜ')") == "äöü"
     assert run(server, "select count(*) from pg_file_settings where error is not null") == 0
+    buffers = run(server, "select pg_size_bytes(current_setting('shared_buffers'))")
+    assert 32 << 20 <= int(str(buffers)) <= 2 << 30
     run(server, "create extension vector")
 
 

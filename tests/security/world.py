@@ -19,9 +19,14 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 MEMBERS = {"carol": "developer", "eddy": "editor", "vera": "viewer"}
+LOGINS = {
+    "analyst": "ragdb_analyst", "rival": "ragdb_analyst", "stranger": "ragdb_analyst",
+    "service": "ragdb_service", "worker": "ragdb_worker",
+}  # fmt: skip
 COMMON = "Keys rotate every ninety days and are kept in the vault."
 
 WORD = re.compile(r"zq[a-z]{10}x")
@@ -103,17 +108,44 @@ class World:
     def __init__(self, superuser_url: str) -> None:
         self.url = superuser_url
         self.vocabulary = Vocabulary()
+        self.logins = {who: f"test_{who}_{secrets.token_hex(6)}" for who in LOGINS}
+        self.password = secrets.token_urlsafe()
         with psycopg.connect(superuser_url, autocommit=True, row_factory=dict_row) as connection:
             self.connection = connection
             self.acme = self._populate("acme")
             self._restart_numbers(1)
             self.globex = self._populate("globex")
             self._restart_numbers(10_000)
+            self._create_logins()
             connection.execute("analyze")
         del self.connection
 
     def connect(self) -> psycopg.Connection[Any]:
         return psycopg.connect(self.url, autocommit=True, prepare_threshold=None)
+
+    def login(self, who: str) -> psycopg.Connection[Any]:
+        """A connection of a real login, as its owner opens it."""
+        url = make_conninfo(self.url, user=self.logins[who], password=self.password)
+        return psycopg.connect(url, autocommit=True, prepare_threshold=None)
+
+    def drop_logins(self) -> None:
+        with self.connect() as connection:
+            for login in self.logins.values():
+                connection.execute(f"drop owned by {login}; drop role {login}".encode())
+
+    def _create_logins(self) -> None:
+        for who, role in LOGINS.items():
+            party = {"analyst": self.acme, "rival": self.globex}.get(who)
+            if party is None:
+                self.connection.execute(
+                    f"create role {self.logins[who]} login password '{self.password}' in role {role}".encode()
+                )
+            else:
+                party.emails["analyst"] = f"{self.logins[who]}@sql.invalid"
+                self.connection.execute(
+                    "select ragdb.create_analyst(%s, %s, %s)",
+                    (self.logins[who], party.slug, self.password),
+                )
 
     def _call(self, key: str, function: str, **arguments: object) -> list[dict[str, Any]]:
         with acting(self.connection, "ragdb_service", key):
@@ -230,7 +262,7 @@ class World:
         }
         row = self._call(
             key, "put_document", p_workspace=workspace, p_visibility=visibility,
-            **{**fields, "p_metadata": json.loads(fields["p_metadata"]) and fields["p_metadata"]},
+            **fields,
         )[0]  # fmt: skip
         self.vocabulary.domains[domain].add(str(row["document_id"]))
         return Item(domain, str(row["document_id"]), workspace, fields)

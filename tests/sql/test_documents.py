@@ -127,7 +127,9 @@ def test_deleted_document_leaves_nothing(acme, db):
     acme.call("ask_finish", p_question="How often do keys rotate?")
     acme.call("delete_document", p_document_id=gone["document_id"])
     for query, mode in (("rotate", "keyword"), ("rotate", "vector"), ("vault keys", "hybrid")):
-        assert gone["document_id"] not in {h["document_id"] for h in acme.search(query, p_mode=mode)}
+        assert gone["document_id"] not in {
+            h["document_id"] for h in acme.search(query, p_mode=mode)
+        }
     assert not acme.search("rotate", p_mode="keyword")
     for table in INDEX_TABLES:
         rows = db.execute(f"select to_jsonb(t)::text from ragdb_data.{table} t").fetchall()
@@ -255,3 +257,21 @@ def test_chunk_written_any_other_way_is_indexed(acme, db):
     )
     for mode in ("keyword", "vector", "hybrid"):
         assert "Walruses" in acme.search("walruses", p_mode=mode)[0]["content"]
+
+
+def test_two_documents_change_to_the_same_text(acme):
+    acme.put_many([{"external_id": x, "content": f"Text {x} about zebras."} for x in "ab"])
+    rows = acme.put_many([{"external_id": x, "content": "Walruses eat clams."} for x in "ab"])
+    assert [row["status"] for row in rows] == ["updated", "updated"]
+    assert len(acme.search("walruses", p_mode="keyword")) == 1
+    assert not acme.search("zebras", p_mode="keyword")
+
+
+def test_two_documents_swap_their_texts(acme):
+    acme.put_many(
+        [{"external_id": x, "title": x, "content": f"About {y}."} for x, y in ("ax", "by")]
+    )
+    acme.put_many([{"external_id": x, "title": x, "content": f"About {y}."} for x, y in ("ay", "bx")])
+    for title, content in (("a", "About y."), ("b", "About x.")):
+        document = next(d for d in acme.read("documents") if d["title"] == title)
+        assert acme.call("get_document", p_document_id=document["document_id"])[0]["content"] == content

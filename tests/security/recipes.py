@@ -1,0 +1,265 @@
+"""What each argument of the API is called with: a value of one's own, and values of others.
+
+Arguments are known by name, so that a new function is covered as soon as it is created, and one
+with an argument that is not known here fails the suite.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from subjects import Subject
+from world import COMMON, Item, World
+
+QUESTION = "How often do keys rotate?"
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of the API as the catalogue has it."""
+
+    name: str
+    arguments: tuple[tuple[str, str, bool], ...]
+    """Name, type, and whether there is a default."""
+    volatility: str
+    callers: frozenset[str]
+
+    @property
+    def is_pure(self) -> bool:
+        """Whether it reads nothing: there is nothing to steal through it."""
+        return self.volatility == "i"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of one function."""
+
+    function: Function
+    values: tuple[tuple[str, str, Any], ...]
+
+    @property
+    def statement(self) -> str:
+        named = ", ".join(f"{name} => %s::{type_}" for name, type_, _ in self.values)
+        return f"select f::text from (select * from ragdb.{self.function.name}({named})) f"
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        return tuple(value for _, _, value in self.values)
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"{name} => {str(value)[:60]}" for name, _, value in self.values)
+        return f"{self.function.name}({shown})"
+
+
+def functions(connection: psycopg.Connection[Any]) -> list[Function]:
+    """Every function of the API."""
+    rows = connection.execute(
+        """
+        select p.proname, p.provolatile,
+               coalesce((select array_agg(r.role) from unnest(
+                   '{ragdb_service,ragdb_worker,ragdb_analyst,ragdb_admin}'::text[]) r(role)
+                 where has_function_privilege(r.role, p.oid, 'execute')), '{}'),
+               p.proargnames, p.pronargs, p.pronargdefaults,
+               array(select format_type(t, null)
+                       from unnest(p.proargtypes::oid[]) with ordinality u(t, n) order by n)
+          from pg_proc p
+         where p.pronamespace = 'ragdb'::regnamespace
+         order by 1
+        """
+    ).fetchall()
+    return [
+        Function(
+            name,
+            tuple(
+                (names[n], "public.halfvec" if types[n] == "halfvec" else types[n], n >= count - defaults)
+                for n in range(count)
+            ),
+            volatility,
+            frozenset(callers),
+        )
+        for name, volatility, callers, names, count, defaults, types in rows
+    ]  # fmt: skip
+
+
+class NoRecipe(AssertionError):
+    """A function has an argument that this module does not know."""
+
+
+class Recipes:
+    """Values for one subject."""
+
+    def __init__(self, connection: psycopg.Connection[Any], world: World, subject: Subject) -> None:
+        self.world, self.subject = world, subject
+        acme, globex = world.acme, world.globex
+        candidates = [
+            globex.items[0], acme.items_of("acme/closed")[0], acme.items_of("acme/carol")[0],
+            globex.items_of("globex/carol")[0],
+        ]  # fmt: skip
+        self.others = [item for item in candidates if item.domain not in subject.sees]
+        self.own = acme.items[0]
+        row = connection.execute(
+            """
+            select ragdb._terms('english', %s), ragdb.embed(%s)::text,
+                   (select workspace_no from ragdb_data.workspace
+                     where org_no = %s and slug = 'default'),
+                   array(select workspace_no from ragdb_data.workspace
+                          where not is_open or org_no <> %s)
+            """,
+            (QUESTION, QUESTION, acme.org_no, acme.org_no),
+        ).fetchone()
+        assert row
+        self.terms, self.embedding, self.workspace_no, self.workspace_nos = row
+        self.known = self._known()
+
+    def calls(self, function: Function) -> Iterator[Call]:
+        """With defaults only, with everything one's own, and with each argument somebody else's."""
+        base = {name: self._own(function, name, type_) for name, type_, _ in function.arguments}
+        types = {name: type_ for name, type_, _ in function.arguments}
+        optional = {name for name, _, has_default in function.arguments if has_default}
+
+        def call(values: dict[str, Any]) -> Call:
+            return Call(function, tuple((name, types[name], value) for name, value in values.items()))
+
+        yield call(base)
+        if optional:
+            yield call({name: value for name, value in base.items() if name not in optional})
+        if not function.is_pure:
+            for name, type_ in types.items():
+                for value in self._foreign(name, type_):
+                    yield call({**base, name: value})
+
+    def _own(self, function: Function, name: str, type_: str) -> Any:
+        for key in (f"{name} {type_}", name):
+            if key in self.known:
+                return self.known[key][0]
+        if function.is_pure:
+            return _plain(type_)
+        raise NoRecipe(f"{function.name}: no recipe for the argument {name} {type_}")
+
+    def _foreign(self, name: str, type_: str) -> list[Any]:
+        return self.known.get(f"{name} {type_}", self.known.get(name, (None, [])))[1]
+
+    def _of_others(self, field: str) -> list[Any]:
+        return [item.fields[field] for item in self.others]
+
+    def _filters(self, item: Item) -> list[str]:
+        metadata = next(iter(json.loads(item.fields["p_metadata"])))
+        return [
+            json.dumps(made)
+            for made in (
+                {"document": item.id},
+                {"not": {"document": item.fields["p_external_id"]}},
+                {"title": {"contains": item.fields["p_title"].split()[1].upper()}},
+                {f"metadata.{metadata}": {"exists": True}},
+                {"or": [{"source": item.fields["p_source"]}, {"label": item.fields["p_labels"][0]}]},
+                {"title": {"gte": "V"}, "metadata.area.name": {"ne": 8}},
+            )
+        ]
+
+    def _known(self) -> dict[str, tuple[Any, list[Any]]]:
+        world, own, others = self.world, self.own, self.others
+        acme, globex = world.acme, world.globex
+        asked = [item.fields["p_content"].removeprefix(COMMON) for item in others]
+        workspaces = [globex.closed, globex.ids["closed"]]
+        if "acme/closed" not in self.subject.sees:
+            workspaces += [acme.closed, acme.ids["closed"]]
+        filters = [made for item in others for made in self._filters(item)]
+        question = (QUESTION, asked)
+        ids = (own.id, [item.id for item in others])
+        source = (own.fields["p_source"], self._of_others("p_source"))
+        content = (own.fields["p_content"], self._of_others("p_content"))
+        chunks = (own.chunk_nos, [item.chunk_nos for item in others])
+        return {
+            "p_query": question,
+            "p_question": question,
+            "p_text": (own.fields["p_content"] + " [1]", [text + " [1]" for text in asked]),
+            "p_generated": ("Keys rotate every ninety days [1].", [text + " [1]" for text in asked]),
+            "p_content": content,
+            "p_filters": ('{"label": "policy"}', filters),
+            "p_filter": ('{"label": "policy"}', filters),
+            "p_key": ("document", ["title", "source"]),
+            "p_operator": ("eq", ["ne", "exists"]),
+            "p_operand": (json.dumps(own.id), [json.dumps(item.id) for item in others]),
+            "p_mode": ("hybrid", ["keyword", "vector"]),
+            "p_workspace": ("default", workspaces),
+            "p_workspace_no": (self.workspace_no, self.workspace_nos),
+            "p_document_id": ids,
+            "p_after": ids,
+            "p_document_ids": ([own.id], [[item.id for item in others]]),
+            "p_source": source,
+            "p_name": source,
+            "p_external_id": (own.fields["p_external_id"], self._of_others("p_external_id")),
+            "p_documents jsonb": (
+                json.dumps([_document(own)]), [json.dumps([_document(item)]) for item in others]
+            ),
+            "p_document": (json.dumps(_document(own)), []),
+            "p_documents bigint[]": ([own.document_no], [[item.document_no] for item in others]),
+            "p_document_nos": ([own.document_no], [[item.document_no for item in others]]),
+            "p_body_nos": ([own.body_no], [[item.body_no for item in others]]),
+            "p_body_no": (own.body_no, [item.body_no for item in others]),
+            "p_chunk_ids": chunks,
+            "p_chunks": (None, chunks[1]),
+            "p_vector_chunks": chunks,
+            "p_org_no": (acme.org_no, [globex.org_no]),
+            "p_scopes": ([0, 1], [list(range(50))]),
+            "p_email": (acme.emails["vera"], [globex.emails["carol"]]),
+            "p_key_id": (acme.ids["key"], [globex.ids["key"]]),
+            "p_slug": ("made-here", [globex.slug, globex.closed]),
+            "p_org": (acme.slug, []),
+            "p_visibility": ("workspace", ["private", "organization"]),
+            "p_credential": ("rdb_of_nobody", []),
+            "p_permission": ("rag:read", ["*"]),
+            "p_permissions": (["rag:read"], []),
+            "p_role": ("viewer", ["admin"]),
+            "p_language": ("english", []),
+            "p_terms": (self.terms, []),
+            "p_embedding": (self.embedding, []),
+            "p_cosines": ([0.5] * len(own.chunk_nos), []),
+            "p_n": (5, []),
+            "p_length": (20, []),
+            "p_dead": ([], []),
+            "p_limit": (5, [1000]),
+            "p_offset": (0, [1]),
+            "p_explain": (True, []),
+            "p_is_open": (True, [False]),
+            "p_contents": ([own.fields["p_content"]], []),
+            "p_scores": ([1.0], []),
+            "p_model": ("a-model", []),
+            "p_title": (own.fields["p_title"], self._of_others("p_title")),
+            "p_url": (own.fields["p_url"], []),
+            "p_mime": ("text/plain", []),
+            "p_metadata": (own.fields["p_metadata"], self._of_others("p_metadata")),
+            "p_labels": (own.fields["p_labels"], self._of_others("p_labels")),
+            "p_date": (own.fields["p_date"], []),
+            "p_chunking": ('{"size": 64}', []),
+            "p_expires_at": ("2100-01-01", []),
+            "p_ordinal": (1, []),
+            "p_sha256": (b"\0" * 32, []),
+            "p_words": (["vault", "key"], []),
+            "p_texts": (["vault", "key"], []),
+            "p_titles": (["A", "B"], []),
+            "p_title_weight": (0.3, []),
+            "p_login": ("never_made", []),
+            "p_password": ("secret", []),
+            "p_slug text": ("made-here", [globex.slug, globex.closed]),
+            "p_admin_email": ("somebody@example.test", []),
+            "p_admin_name": ("Somebody", []),
+        }  # fmt: skip
+
+
+def _document(item: Item) -> dict[str, Any]:
+    fields = {name.removeprefix("p_"): value for name, value in item.fields.items()}
+    del fields["source"]
+    return fields | {"metadata": json.loads(fields["metadata"])}
+
+
+def _plain(type_: str) -> Any:
+    """Any value of a type, for functions that read nothing."""
+    if type_.endswith("[]"):
+        return [_plain(type_.removesuffix("[]"))]
+    plain = {"text": "Vault keys [1]", "jsonb": "{}", "uuid": "0" * 32, "boolean": False}
+    return plain.get(type_, 1)

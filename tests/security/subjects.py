@@ -1,0 +1,187 @@
+"""Who looks at the world: a role, a credential, and the domains that are theirs to see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
+from world import World
+
+Connection = psycopg.Connection[Any]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One pair of eyes. `sees` are domains; whoever has no credential sees none."""
+
+    name: str
+    role: str
+    sees: frozenset[str] = frozenset()
+    member: str = ""
+    key: str = ""
+    operator: bool = False
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self.sees)
+
+    @property
+    def is_analyst(self) -> bool:
+        """Whether the login itself is the credential."""
+        return self.role == "ragdb_analyst"
+
+    @property
+    def bypasses_policies(self) -> bool:
+        return self.role == "ragdb_owner"
+
+
+def _subject(name: str, role: str, *sees: str, **fields: Any) -> Subject:
+    return Subject(name, role, frozenset(sees), **fields)
+
+
+_ALL_OF_ACME = ("acme", *(f"acme/{part}" for part in ("closed", "admin", "carol", "eddy", "vera")))
+
+SUBJECTS = (
+    _subject("admin", "ragdb_service", "acme", "acme/closed", "acme/admin", member="admin", key="admin"),
+    _subject("carol", "ragdb_service", "acme", "acme/closed", "acme/carol", member="carol", key="carol"),
+    _subject("eddy", "ragdb_service", "acme", "acme/eddy", member="eddy", key="eddy"),
+    _subject("vera", "ragdb_service", "acme", "acme/vera", member="vera", key="vera"),
+    _subject("limited", "ragdb_service", "acme", "acme/admin", member="admin", key="limited"),
+    _subject("powerless", "ragdb_service", "acme", "acme/vera", member="vera", key="powerless"),
+    _subject("analyst", "ragdb_analyst", "acme", member="analyst"),
+    _subject(
+        "operator", "ragdb_admin", "acme", "acme/closed", "acme/admin", member="admin", operator=True
+    ),
+    # Tables' owner, whom no policy binds: what is left is the organization each function states.
+    _subject("owner", "ragdb_owner", *_ALL_OF_ACME, member="admin", key="admin"),
+    _subject("service without key", "ragdb_service"),
+    _subject("worker", "ragdb_worker"),
+    _subject("stranger", "ragdb_analyst"),
+)  # fmt: skip
+BY_NAME = {subject.name: subject for subject in SUBJECTS}
+
+# For operators, whose work spans organizations.
+OPERATORS_ONLY = frozenset(
+    {"organizations", "create_organization", "begin_operator_context", "create_analyst", "_register_login"}
+)  # fmt: skip
+
+TENANT_TABLES: LiteralString = """
+    select c.relname,
+           array_agg(a.attname::text order by a.attnum) as columns,
+           array_agg(a.attname::text order by a.attnum) filter (
+             where a.atttypid <> 'public.halfvec'::regtype) as comparable
+      from pg_class c
+      join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+     where c.relnamespace = 'ragdb_data'::regnamespace
+       and c.relkind in ('r', 'p') and not c.relispartition
+     group by c.oid
+     order by 1
+"""
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """The conditions that tell a subject's rows from the hidden ones, as a superuser sees them."""
+
+    world: World
+    subject: Subject
+
+    def _numbers(self, connection: Connection) -> dict[str, Any]:
+        party, subject = self.world.acme, self.subject
+        closed_is_hidden = "acme/closed" not in subject.sees
+        row = connection.execute(
+            """
+            select coalesce((select user_no from ragdb_data.app_user where email = %(email)s), -1),
+                   array(select workspace_no from ragdb_data.workspace
+                          where org_no = %(org)s and %(hide)s and slug = %(closed)s)
+            """,
+            {
+                "email": party.emails.get(subject.member, ""), "org": party.org_no,
+                "hide": closed_is_hidden, "closed": party.closed,
+            },
+        ).fetchone()  # fmt: skip
+        assert row
+        return {
+            "org": party.org_no if subject.is_known else -1,
+            "user": row[0],
+            "closed": row[1],
+            "everyone": subject.bypasses_policies,
+        }
+
+    def hidden(self, connection: Connection) -> Iterator[tuple[str, list[str], str, dict[str, Any]]]:
+        """Each tenant table: name, comparable columns, and the condition of its hidden rows."""
+        numbers = self._numbers(connection)
+        scopes = connection.execute(
+            """
+            select array(select scope_no from ragdb_data.scope
+                          where org_no = %(org)s
+                            and (%(everyone)s or user_no is null or user_no = %(user)s)
+                            and coalesce(workspace_no <> all (%(closed)s), true))
+            """,
+            numbers,
+        ).fetchone()
+        assert scopes
+        numbers["scopes"] = scopes[0]
+        for name, columns, comparable in connection.execute(TENANT_TABLES).fetchall():
+            if name == "app_user":
+                condition = (
+                    "user_no not in (select m.user_no from ragdb_data.membership m"
+                    " where m.org_no = %(org)s)"
+                )
+            elif "org_no" not in columns:
+                continue
+            else:
+                condition = "org_no <> %(org)s"
+                if "scope_no" in columns:
+                    condition += " or scope_no <> all (%(scopes)s)"
+                elif "workspace_no" in columns and name != "api_key":
+                    condition += " or workspace_no = any (%(closed)s)"
+                elif name.startswith("answer"):
+                    condition += " or user_no <> %(user)s and not %(everyone)s"
+            yield name, comparable, condition, numbers
+
+    def hide(self, connection: Connection) -> None:
+        """Delete every hidden row, as if it had never been."""
+        tables = list(self.hidden(connection))
+        connection.execute("set local session_replication_role = replica")
+        for name, _, condition, numbers in sorted(tables, key=lambda table: table[0] != "app_user"):
+            connection.execute(f"delete from ragdb_data.{name} where {condition}".encode(), numbers)
+        connection.execute("set local session_replication_role = origin")
+
+    def fingerprint(self, connection: Connection) -> str:
+        """One hash over all hidden rows: what a subject must not be able to change."""
+        tables = list(self.hidden(connection))
+        union = " union all ".join(
+            f"select md5(string_agg(r.t, '' order by r.t)) from (select row({', '.join(columns)})::text"
+            f" as t from ragdb_data.{name} where {condition}) r"
+            for name, columns, condition, _ in tables
+        )
+        row = connection.execute(
+            f"select md5(string_agg(coalesce(u.md5, '-'), '')) from ({union}) u".encode(), tables[0][3]
+        ).fetchone()
+        assert row
+        return row[0]
+
+
+def step_down(connection: Connection, world: World, subject: Subject) -> None:
+    """Become the subject for the rest of this transaction of a superuser's connection."""
+    if subject.is_analyst:
+        login = sql.Identifier(world.logins[subject.name])
+        connection.execute(sql.SQL("set local session authorization {}").format(login))
+        return
+    connection.execute(sql.SQL("set local role {}").format(sql.Identifier(subject.role)))
+    if subject.key:
+        connection.execute("select ragdb.begin_context(%s)", (world.acme.keys[subject.key],))
+    elif subject.operator:
+        connection.execute("select ragdb.begin_operator_context(%s)", (world.acme.slug,))
+
+
+@contextmanager
+def rolled_back(connection: Connection) -> Iterator[None]:
+    """A transaction, or part of one, of which nothing remains."""
+    with connection.transaction(force_rollback=True):
+        yield
