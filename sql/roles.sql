@@ -97,17 +97,16 @@ $$;
 set local role ragdb_owner;
 
 revoke all on schema ragdb, ragdb_data, ragdb_private, ai from public;
-grant usage, create on schema ragdb, ragdb_private to ragdb_definer;
-grant usage on schema ragdb_data to ragdb_definer;
+grant usage, create on schema ragdb, ragdb_data, ragdb_private to ragdb_definer;
 
 -- A function can be called by nobody until privileges/ says so, but for these two: triggers of the
 -- owner call functions of the definer, and the definer's functions call the owner's.
 alter default privileges revoke execute on routines from public;
-alter default privileges in schema ragdb, ragdb_private
+alter default privileges in schema ragdb, ragdb_data, ragdb_private
   grant execute on routines to ragdb_definer;
 
 set local role ragdb_definer;
 
 alter default privileges revoke execute on routines from public;
-alter default privileges in schema ragdb, ragdb_private
+alter default privileges in schema ragdb, ragdb_data, ragdb_private
   grant execute on routines to ragdb_owner;

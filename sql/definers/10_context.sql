@@ -138,7 +138,7 @@ Example: begin; select ragdb.begin_context('rdb_...'); select * from ragdb.searc
 A key never grants more than its owner's role does. Definer: reads key hashes and the signing key.
 Raises PT401 invalid_api_key or expired_api_key.$$;
 
-create or replace function ragdb._context()
+create or replace function ragdb_data._context()
   returns text[]
   language plpgsql
   stable
@@ -174,7 +174,7 @@ begin
 end;
 $$;
 
-comment on function ragdb._context() is
+comment on function ragdb_data._context() is
 $$The verified caller as text: organization, user, key, workspace limit, permissions, readable scopes, language. See context().
 
 Null without a context. A login made by ragdb.create_analyst() needs none: it is its member.

@@ -173,7 +173,7 @@ begin
     end if;
   end if;
   if p_workspace is not null then
-    v_workspace_no := (ragdb._workspace(p_workspace)).workspace_no;
+    v_workspace_no := (ragdb_data._workspace(p_workspace)).workspace_no;
   end if;
   if p_expires_at <= now() then
     raise exception 'The expiry lies in the past.'
@@ -211,7 +211,7 @@ than the owner's role nor than the credential that asked. Keys carry 256 random 
 Needs api:manage, for others' keys user:manage. Definer: writes hashes no request may read.
 Raises PT404 member_not_found, PT422 unknown_permission or invalid_expiry, PT403 permission_denied.$$;
 
-create or replace function ragdb._register_login(p_login name, p_email text, p_org text)
+create or replace function ragdb_data._register_login(p_login name, p_email text, p_org text)
   returns void
   language plpgsql
   volatile
@@ -234,10 +234,10 @@ begin
 end;
 $$;
 
-comment on function ragdb._register_login(name, text, text) is
+comment on function ragdb_data._register_login(name, text, text) is
 $$Bind an SQL login to a member. Part of create_analyst(); definer: writes what no request may read.$$;
 
-create or replace function ragdb._open_scope(p_workspace_no int4, p_visibility text)
+create or replace function ragdb_data._open_scope(p_workspace_no int4, p_visibility text)
   returns int4
   language plpgsql
   volatile
@@ -272,7 +272,7 @@ begin
 end;
 $$;
 
-comment on function ragdb._open_scope(int4, text) is
+comment on function ragdb_data._open_scope(int4, text) is
 $$The scope of a visibility in a workspace, created when it is new and added to the caller's context.
 
 Definer: only this may extend a signed context, and only by what visible_scopes() grants.$$;

@@ -11,13 +11,13 @@ begin
 end;
 $$;
 
-grant execute on function ragdb.begin_context(text), ragdb._context(), ragdb.version()
+grant execute on function ragdb.begin_context(text), ragdb_data._context(), ragdb.version()
   to ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin, ragdb_owner;
 grant execute on function
-  ragdb.add_member(text, text, text), ragdb.create_api_key(text, text, text[], text, timestamptz), ragdb._open_scope(int4, text),
+  ragdb.add_member(text, text, text), ragdb.create_api_key(text, text, text[], text, timestamptz), ragdb_data._open_scope(int4, text),
   ragdb.record_use() to ragdb_service, ragdb_admin;
 grant execute on function ragdb.create_organization(text, text, text, text), ragdb.organizations(),
   ragdb.begin_operator_context(text) to ragdb_admin;
-grant execute on function ragdb._register_login(name, text, text) to ragdb_admin;
+grant execute on function ragdb_data._register_login(name, text, text) to ragdb_admin;
 -- The owner makes the trigger; firing it takes no right.
 grant execute on function ragdb_private.forget_answers() to ragdb_owner;

@@ -12,7 +12,7 @@ create or replace function ragdb.context()
   set plan_cache_mode = force_generic_plan
 as $$
 declare
-  v text[] := ragdb._context();
+  v text[] := ragdb_data._context();
 begin
   if v is not null then
     return query
@@ -36,7 +36,7 @@ create or replace function ragdb.current_org_no()
   set plan_cache_mode = force_generic_plan
 as $$
 begin
-  return (ragdb._context())[1]::int4;
+  return (ragdb_data._context())[1]::int4;
 end;
 $$;
 
@@ -52,7 +52,7 @@ create or replace function ragdb.current_scopes()
   set plan_cache_mode = force_generic_plan
 as $$
 begin
-  return string_to_array((ragdb._context())[6], ',')::int4[];
+  return string_to_array((ragdb_data._context())[6], ',')::int4[];
 end;
 $$;
 
@@ -68,7 +68,7 @@ create or replace function ragdb.current_user_no()
   set plan_cache_mode = force_generic_plan
 as $$
 begin
-  return (ragdb._context())[2]::int4;
+  return (ragdb_data._context())[2]::int4;
 end;
 $$;
 
@@ -110,7 +110,7 @@ create or replace function ragdb.require(p_permission text)
   set plan_cache_mode = force_generic_plan
 as $$
 declare
-  v_context text[] := ragdb._context();
+  v_context text[] := ragdb_data._context();
   v_permissions text[] := string_to_array(v_context[5], ',');
 begin
   if v_context is null then

@@ -1,6 +1,6 @@
 -- Workspaces divide an organization. An open one is read by every member, a closed one by those who joined it.
 
-create or replace function ragdb._workspace(p_workspace text)
+create or replace function ragdb_data._workspace(p_workspace text)
   returns ragdb_data.workspace
   language plpgsql
   stable
@@ -31,7 +31,7 @@ begin
 end;
 $$;
 
-comment on function ragdb._workspace(text) is
+comment on function ragdb_data._workspace(text) is
 $$The caller's workspace by slug or id; null means the one named default, or the only one the key may use.
 
 Raises PT404 workspace_not_found.$$;
@@ -51,7 +51,7 @@ declare
 begin
   select * into v_caller from ragdb.context();
   insert into ragdb_data.workspace (org_no, slug, name, is_open, language)
-  values (v_org, p_slug, coalesce(p_name, p_slug), p_is_open, ragdb._language(p_language))
+  values (v_org, p_slug, coalesce(p_name, p_slug), p_is_open, ragdb_data._language(p_language))
   on conflict do nothing
   returning * into v_workspace;
   if not found then
@@ -62,7 +62,7 @@ begin
     insert into ragdb_data.workspace_member (org_no, workspace_no, user_no)
     values (v_org, v_workspace.workspace_no, v_caller.user_no);
   end if;
-  perform ragdb._open_scope(v_workspace.workspace_no, 'workspace');
+  perform ragdb_data._open_scope(v_workspace.workspace_no, 'workspace');
   return query select v_workspace.id, v_workspace.slug;
 end;
 $$;
@@ -83,7 +83,7 @@ declare
   v_org int4 := ragdb.require('user:manage');
 begin
   insert into ragdb_data.workspace_member (org_no, workspace_no, user_no)
-  select v_org, (ragdb._workspace(p_workspace)).workspace_no, m.user_no
+  select v_org, (ragdb_data._workspace(p_workspace)).workspace_no, m.user_no
     from ragdb_data.membership m
     join ragdb_data.app_user u using (user_no)
    where m.org_no = v_org and lower(u.email) = lower(btrim(p_email))

@@ -41,7 +41,7 @@ begin
   end if;
   execute format('create role %I login password %L connection limit 20 in role ragdb_analyst', p_login, p_password);
   execute format('alter role %I set default_transaction_read_only = on', p_login);
-  perform ragdb._register_login(p_login::name, p_login || '@sql.invalid', p_org);
+  perform ragdb_data._register_login(p_login::name, p_login || '@sql.invalid', p_org);
 end;
 $$;
 

@@ -55,7 +55,7 @@ ligatures and full-width forms become plain letters. The result is the same in e
 Example: select ragdb.words('Crème brûlée, 24/7') gives {creme,brulee,24,7}.$$;
 
 
-create or replace function ragdb._word_pieces(p_words text[])
+create or replace function ragdb_data._word_pieces(p_words text[])
   returns table (word text, embedding public.halfvec)
   language plpgsql
   stable strict parallel safe
@@ -93,7 +93,7 @@ begin
 end;
 $$;
 
-comment on function ragdb._word_pieces(text[]) is
+comment on function ragdb_data._word_pieces(text[]) is
 $$The vectors of the tokens that spell each word, a row per token and word.
 
 Takes the longest token that fits, again and again (WordPiece); a character that no token starts
@@ -110,7 +110,7 @@ create or replace function ragdb.embed(p_text text)
 as $$
 begin
   return (select public.l2_normalize(public.sum(p.embedding::public.vector))::public.halfvec
-            from ragdb._word_pieces(ragdb.words(p_text)) p);
+            from ragdb_data._word_pieces(ragdb.words(p_text)) p);
 end;
 $$;
 
@@ -174,7 +174,7 @@ begin
     select w.word, w.embedding from word w where w.embedding is not null
     union all
     select p.word, public.sum(p.embedding::public.vector)
-      from ragdb._word_pieces(array(select w.word from word w where w.embedding is null)) p
+      from ragdb_data._word_pieces(array(select w.word from word w where w.embedding is null)) p
      group by p.word
   ),
   direction as materialized (

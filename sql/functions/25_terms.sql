@@ -4,7 +4,7 @@
 -- one word that no query finds by its parts, so punctuation becomes space first. hashtext() is stable within a major version of
 -- PostgreSQL: after pg_upgrade to another one, chunks are indexed anew.
 
-create or replace function ragdb._find_language(p_language text)
+create or replace function ragdb_data._find_language(p_language text)
   returns text
   language sql
   stable
@@ -23,10 +23,10 @@ as $$
            ->> split_part(lower(btrim(p_language)), '-', 1), lower(btrim(p_language)))
 $$;
 
-comment on function ragdb._find_language(text) is
+comment on function ragdb_data._find_language(text) is
 $$Name of the text search configuration of a language, by ISO 639-1 code (en, de-AT) or name (english, simple); null if unknown.$$;
 
-create or replace function ragdb._language(p_language text)
+create or replace function ragdb_data._language(p_language text)
   returns text
   language plpgsql
   stable
@@ -34,7 +34,7 @@ create or replace function ragdb._language(p_language text)
   set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_language text := ragdb._find_language(p_language);
+  v_language text := ragdb_data._find_language(p_language);
 begin
   if v_language is null then
     raise exception 'The language % is not known.', p_language
@@ -48,10 +48,10 @@ begin
 end;
 $$;
 
-comment on function ragdb._language(text) is
+comment on function ragdb_data._language(text) is
 $$_find_language() that raises PT422 unknown_language instead of returning null.$$;
 
-create or replace function ragdb._terms(p_language text, p_text text)
+create or replace function ragdb_data._terms(p_language text, p_text text)
   returns int4[]
   language plpgsql
   stable
@@ -76,7 +76,7 @@ begin
 end;
 $$;
 
-comment on function ragdb._terms(text, text) is
+comment on function ragdb_data._terms(text, text) is
 $$Hashed stems of a text in reading order, without stop words; 0 where a sentence or paragraph ends.
 
 p_language: name of a text search configuration. Hashes are 1 to 2^29.$$;

@@ -7,7 +7,7 @@
 -- starts with an underscore are parts of these. All run in linear time: pieces carry their byte
 -- offsets, since a slice of bytea is found at once where substr() counts characters from the start.
 
-create or replace function ragdb._whitespace()
+create or replace function ragdb_data._whitespace()
   returns text
   language sql
   immutable
@@ -19,13 +19,13 @@ as $$
           '\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000';
 $$;
 
-comment on function ragdb._whitespace() is
+comment on function ragdb_data._whitespace() is
 $$Every character that is trimmed from the ends of a chunk.
 
 The whitespace of Unicode and the four ASCII separators, as in Python's str.strip().$$;
 
 
-create or replace function ragdb._token_pattern()
+create or replace function ragdb_data._token_pattern()
   returns text
   language sql
   immutable
@@ -38,7 +38,7 @@ as $$
          as script (east_asian);
 $$;
 
-comment on function ragdb._token_pattern() is
+comment on function ragdb_data._token_pattern() is
 $$The regular expression that matches one estimated token.
 
 To be used under collate "pg_c_utf8", which gives its character classes the same meaning on every
@@ -53,7 +53,7 @@ create or replace function ragdb.count_tokens(p_text text)
   security invoker
   set search_path = pg_catalog, pg_temp
 as $$
-  select regexp_count(p_text collate "pg_c_utf8", ragdb._token_pattern());
+  select regexp_count(p_text collate "pg_c_utf8", ragdb_data._token_pattern());
 $$;
 
 comment on function ragdb.count_tokens(text) is
@@ -65,7 +65,7 @@ every eight letters begun. On plain English that is within 5 % of the number of 
 vocabulary makes 1.7 tokens for each one estimated on German. Independent of locale and model.$$;
 
 
-create or replace function ragdb._check_chunk_size(p_size int, p_overlap int, p_unit text)
+create or replace function ragdb_data._check_chunk_size(p_size int, p_overlap int, p_unit text)
   returns void
   language plpgsql
   immutable
@@ -91,13 +91,13 @@ begin
 end;
 $$;
 
-comment on function ragdb._check_chunk_size(int, int, text) is
+comment on function ragdb_data._check_chunk_size(int, int, text) is
 $$Refuse a chunk size that cannot work.
 
 Raises PT422 invalid_chunk_unit and invalid_chunk_size.$$;
 
 
-create or replace function ragdb._recursive_spans(
+create or replace function ragdb_data._recursive_spans(
   p_text          text,
   p_size          int,
   p_overlap       int,
@@ -193,7 +193,7 @@ begin
       else
         return query
           select *
-            from ragdb._recursive_spans(v_piece, p_size, p_overlap, v_finer, p_token_pattern,
+            from ragdb_data._recursive_spans(v_piece, p_size, p_overlap, v_finer, p_token_pattern,
                                         char_end, byte_end);
       end if;
 
@@ -210,7 +210,7 @@ begin
 end;
 $$;
 
-comment on function ragdb._recursive_spans(text, int, int, text[], text, int, int) is
+comment on function ragdb_data._recursive_spans(text, int, int, text[], text, int, int) is
 $$The chunks of a text before they are trimmed, as character and byte offsets.
 
 Splits at the first separator the text contains, merges what is shorter than p_size and descends to the
@@ -234,9 +234,9 @@ create or replace function ragdb.chunk_recursive(
 as $$
 declare
   v_bytes constant bytea := convert_to(p_text, 'UTF8');
-  v_space constant text := ragdb._whitespace();
+  v_space constant text := ragdb_data._whitespace();
 begin
-  perform ragdb._check_chunk_size(p_size, p_overlap, p_unit);
+  perform ragdb_data._check_chunk_size(p_size, p_overlap, p_unit);
 
   if coalesce(cardinality(p_separators), 0) = 0 or array_position(p_separators, null) is not null then
     raise exception 'A list of separators is needed, none of them null.'
@@ -255,9 +255,9 @@ begin
            span.char_start + trimmed.skipped + char_length(trimmed.content),
            trimmed.content,
            '{}'::text[]
-      from ragdb._recursive_spans(
+      from ragdb_data._recursive_spans(
              p_text, p_size, p_overlap, p_separators,
-             case when p_unit = 'tokens' then ragdb._token_pattern() end, 0, 0) as span
+             case when p_unit = 'tokens' then ragdb_data._token_pattern() end, 0, 0) as span
      cross join lateral (
            select convert_from(
                     substring(v_bytes from span.byte_start + 1 for span.byte_end - span.byte_start),
@@ -286,7 +286,7 @@ Example: select * from ragdb.chunk_recursive(body, 256, 0, p_unit => 'characters
 Raises PT422 invalid_chunk_size, invalid_chunk_unit, invalid_chunk_separators.$$;
 
 
-create or replace function ragdb._heading_text(p_heading text)
+create or replace function ragdb_data._heading_text(p_heading text)
   returns text
   language plpgsql
   immutable
@@ -295,7 +295,7 @@ create or replace function ragdb._heading_text(p_heading text)
   set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_text text collate "pg_c_utf8" := btrim(p_heading, ragdb._whitespace());
+  v_text text collate "pg_c_utf8" := btrim(left(p_heading, 500), ragdb_data._whitespace());
 begin
   v_text := regexp_replace(v_text, '^#{1,6}(?=[[:space:]]|$)[[:space:]]*', '');
   v_text := regexp_replace(v_text, '(^|[[:space:]])#+$', '');
@@ -313,18 +313,18 @@ begin
     into v_text
     from string_to_table(v_text, '`') with ordinality as piece (part, n);
 
-  return btrim(v_text, ragdb._whitespace());
+  return btrim(v_text, ragdb_data._whitespace());
 end;
 $$;
 
-comment on function ragdb._heading_text(text) is
+comment on function ragdb_data._heading_text(text) is
 $$The words of a Markdown heading, without its marks.
 
 Drops the number signs, an {#anchor}, emphasis, backticks, HTML tags and backslashes, and keeps the text
-of links and images.$$;
+of links and images. Reads the first 500 characters only.$$;
 
 
-create or replace function ragdb._markdown_blocks(p_text text)
+create or replace function ragdb_data._markdown_blocks(p_text text)
   returns table (char_start int, char_end int, byte_start int, byte_end int,
                  heading_level int, heading text, solid boolean, opens_page boolean)
   language plpgsql
@@ -334,7 +334,7 @@ create or replace function ragdb._markdown_blocks(p_text text)
   set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_space    constant text := ragdb._whitespace();
+  v_space    constant text := ragdb_data._whitespace();
   v_text     text := coalesce(p_text, '');
   v_line     text collate "pg_c_utf8";
   v_visible  text collate "pg_c_utf8";    -- the line without trailing whitespace
@@ -461,7 +461,7 @@ begin
 
       if v_level is not null then
         heading_level := v_level;
-        heading := ragdb._heading_text(v_heading);
+        heading := ragdb_data._heading_text(v_heading);
       end if;
     end if;
 
@@ -486,7 +486,7 @@ begin
 end;
 $$;
 
-comment on function ragdb._markdown_blocks(text) is
+comment on function ragdb_data._markdown_blocks(text) is
 $$The headings, paragraphs, lists, tables and code blocks of a Markdown text, with their offsets.
 
 Blank lines separate blocks and belong to none. Headings are ATX (# Title) and setext (one line underlined
@@ -495,7 +495,7 @@ matter. solid marks what should not be divided: a fenced block, a table. opens_p
 after a form feed.$$;
 
 
-create or replace function ragdb._divide(
+create or replace function ragdb_data._divide(
   p_text          text,
   p_limit         int,
   p_token_pattern text,
@@ -510,7 +510,7 @@ create or replace function ragdb._divide(
   set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_space   constant text := ragdb._whitespace();
+  v_space   constant text := ragdb_data._whitespace();
   v_piece   text collate "pg_c_utf8";
   v_visible text collate "pg_c_utf8";
 begin
@@ -527,7 +527,7 @@ begin
     if length > p_limit then
       return query
         select *
-          from ragdb._divide(v_piece, p_limit, p_token_pattern, p_pieces[2:], char_start, byte_start);
+          from ragdb_data._divide(v_piece, p_limit, p_token_pattern, p_pieces[2:], char_start, byte_start);
     elsif v_visible <> '' then
       char_end := char_start + char_length(v_visible);
       byte_end := byte_start + octet_length(v_visible);
@@ -541,7 +541,7 @@ begin
 end;
 $$;
 
-comment on function ragdb._divide(text, int, text, text[], int, int) is
+comment on function ragdb_data._divide(text, int, text, text[], int, int) is
 $$Divide a text into units of at most p_limit, at the coarsest level that allows it.
 
 p_pieces are regular expressions from coarse to fine; the matches of each cover a text without gaps. A piece
@@ -549,7 +549,7 @@ that is too long is divided by the next. The key is a hash of the unit's opening
 order in which chunk_markdown() considers cutting before it.$$;
 
 
-create or replace function ragdb._markdown_units(p_text text, p_limit int, p_token_pattern text)
+create or replace function ragdb_data._markdown_units(p_text text, p_limit int, p_token_pattern text)
   returns table (char_start int, char_end int, byte_start int, byte_end int, length int, key bigint,
                  heading_level int, heading text, opens_page boolean)
   language plpgsql
@@ -561,6 +561,7 @@ as $$
 declare
   c_sentence constant text :=
     $re$(?:[^.!?。！？]|[.!?]+["')\]’”»]*[^.!?。！？"')\]’”»[:space:]])*[.!?。！？]*["')\]’”»]*[[:space:]]*$re$;
+  c_item     constant text := '[^\n]*(?:\n+(?![ \t]*(?:[-*+]|\d{1,9}[.)])[ \t])[^\n]+)*\n*';
   c_smaller  constant text[] := array[
     '[^\n]*\n?',
     '[[:space:]]*(?:[^[:space:]]+[[:space:]]*){1,16}',
@@ -572,7 +573,7 @@ declare
   v_headings int;      -- where the headings right above begin, or how many tokens they have
   v_limit    int;
 begin
-  for v_block in select * from ragdb._markdown_blocks(p_text) loop
+  for v_block in select * from ragdb_data._markdown_blocks(p_text) loop
     v_content := convert_from(
       substring(v_bytes from v_block.byte_start + 1 for v_block.byte_end - v_block.byte_start), 'UTF8');
     length := case when p_token_pattern is null then char_length(v_content)
@@ -611,8 +612,9 @@ begin
                v_block.heading_level,
                case when unit.ordinality = 1 then v_block.heading end,
                v_block.opens_page and unit.ordinality = 1
-          from ragdb._divide(v_content, v_limit, p_token_pattern,
-                             case when v_block.solid then c_smaller else c_sentence || c_smaller end,
+          from ragdb_data._divide(v_content, v_limit, p_token_pattern,
+                             case when v_block.solid then c_smaller
+                                  else c_item || (c_sentence || c_smaller) end,
                              v_block.char_start, v_block.byte_start)
                with ordinality as unit;
     end if;
@@ -620,14 +622,14 @@ begin
 end;
 $$;
 
-comment on function ragdb._markdown_units(text, int, text) is
+comment on function ragdb_data._markdown_units(text, int, text) is
 $$What chunk_markdown() never divides: blocks, and the parts of those longer than p_limit.
 
-A long paragraph is divided into sentences, a long sentence or solid block into lines, a long line into
-groups of words, these into letters. heading_level marks the units of a heading, heading the first of them.$$;
+A long list is divided into its items, a long paragraph or item into sentences, a long sentence or solid
+block into lines, a long line into groups of words, these into letters. heading_level marks the units of a heading, heading the first of them.$$;
 
 
-create or replace function ragdb._group_sections(
+create or replace function ragdb_data._group_sections(
   p_begins int[], p_ends int[], p_levels int[], p_bodies int[], p_pages boolean[], p_short int)
   returns int[]
   language plpgsql
@@ -664,7 +666,7 @@ begin
 end;
 $$;
 
-comment on function ragdb._group_sections(int[], int[], int[], int[], boolean[], int) is
+comment on function ragdb_data._group_sections(int[], int[], int[], int[], boolean[], int) is
 $$Which sections share chunks: the last section of every group.
 
 A section shorter than p_short joins the sibling or child after it, else the parent before it; a heading
@@ -672,7 +674,7 @@ without any text joins whatever is before it. No group crosses the begin of a pa
 other than headings up to the end of each section.$$;
 
 
-create or replace function ragdb._choose_cuts(
+create or replace function ragdb_data._choose_cuts(
   p_begins int[], p_ends int[], p_keys bigint[], p_first int, p_last int, p_limit int)
   returns int[]
   language plpgsql
@@ -752,7 +754,7 @@ begin
 end;
 $$;
 
-comment on function ragdb._choose_cuts(int[], int[], bigint[], int, int, int) is
+comment on function ragdb_data._choose_cuts(int[], int[], bigint[], int, int, int) is
 $$Cut the units p_first to p_last into chunks of at most p_limit: the last unit of every chunk.
 
 What is too long is cut before the unit with the smallest key that leaves a quarter of p_limit on both sides,
@@ -811,13 +813,13 @@ declare
   v_path        text[];
   v_other       text[];
 begin
-  perform ragdb._check_chunk_size(p_size, p_overlap, p_unit);
+  perform ragdb_data._check_chunk_size(p_size, p_overlap, p_unit);
   v_limit := p_size - p_overlap;
 
   for v_unit in
     select *
-      from ragdb._markdown_units(
-             p_text, v_limit, case when p_unit = 'tokens' then ragdb._token_pattern() end)
+      from ragdb_data._markdown_units(
+             p_text, v_limit, case when p_unit = 'tokens' then ragdb_data._token_pattern() end)
   loop
     v_units := v_units + 1;
     v_char_starts[v_units] := v_unit.char_start;
@@ -857,13 +859,13 @@ begin
   ordinal := 0;
 
   foreach v_group in array
-    ragdb._group_sections(v_from, v_to, v_levels, v_bodies, v_pages,
+    ragdb_data._group_sections(v_from, v_to, v_levels, v_bodies, v_pages,
                           least(case p_unit when 'tokens' then 20 else 100 end, v_limit / 4))
   loop
     v_head := v_first;
 
     foreach v_last in array
-      ragdb._choose_cuts(v_begins, v_ends, v_keys, v_first, v_lasts[v_group], v_limit)
+      ragdb_data._choose_cuts(v_begins, v_ends, v_keys, v_first, v_lasts[v_group], v_limit)
     loop
       v_path := null;
 
@@ -976,7 +978,7 @@ begin
     v_separators := case when v_profile ? 'separators'
                          then array(select jsonb_array_elements_text(v_profile -> 'separators'))
                          else array[E'\n\n', E'\n', ' ', ''] end;
-    perform ragdb._check_chunk_size(v_size, v_overlap, v_unit);
+    perform ragdb_data._check_chunk_size(v_size, v_overlap, v_unit);
 
     foreach v_page in array v_pages loop
       v_number := v_number + 1;

@@ -4,7 +4,7 @@
 -- reference to the same chunks; a changed document touches only the chunks whose text changed. One faulty document fails alone.
 -- Locks are taken in the order document, body, chunk.
 
-create or replace function ragdb._source(p_workspace_no int4, p_name text)
+create or replace function ragdb_data._source(p_workspace_no int4, p_name text)
   returns int4
   language plpgsql
   volatile
@@ -27,10 +27,10 @@ begin
 end;
 $$;
 
-comment on function ragdb._source(int4, text) is
+comment on function ragdb_data._source(int4, text) is
 $$The data source of that name in a workspace, created when it is new.$$;
 
-create or replace function ragdb._check_document(p_document jsonb, p_ordinal int4, p_language text)
+create or replace function ragdb_data._check_document(p_document jsonb, p_ordinal int4, p_language text)
   returns ragdb_data.incoming_document
   language plpgsql
   stable
@@ -72,8 +72,8 @@ begin
   end if;
 
   v.content := p_document ->> 'content';
-  v.language := coalesce(ragdb._find_language(p_document ->> 'language'), p_language);
-  if p_document ->> 'language' is not null and ragdb._find_language(p_document ->> 'language') is null then
+  v.language := coalesce(ragdb_data._find_language(p_document ->> 'language'), p_language);
+  if p_document ->> 'language' is not null and ragdb_data._find_language(p_document ->> 'language') is null then
     v.error := 'unknown_language';
     v.message := format('The language %s is not known.', p_document ->> 'language');
     return v;
@@ -94,16 +94,16 @@ begin
                 then array(select l from jsonb_array_elements_text(p_document -> 'labels') l where l is not null)
                 else '{}' end;
   v.dated_at := (p_document ->> 'date')::timestamptz;
-  v.chunking := coalesce(nullif(p_document -> 'chunking', 'null'), ragdb._default_chunking(v.mime));
+  v.chunking := coalesce(nullif(p_document -> 'chunking', 'null'), ragdb_data._default_chunking(v.mime));
   v.error := null;
   return v;
 end;
 $$;
 
-comment on function ragdb._check_document(jsonb, int4, text) is
+comment on function ragdb_data._check_document(jsonb, int4, text) is
 $$One element of put_documents() as a row; error and message are set when it cannot be stored.$$;
 
-create or replace function ragdb._default_chunking(p_mime text)
+create or replace function ragdb_data._default_chunking(p_mime text)
   returns jsonb
   language sql
   immutable
@@ -118,10 +118,10 @@ as $$
   end
 $$;
 
-comment on function ragdb._default_chunking(text) is
+comment on function ragdb_data._default_chunking(text) is
 $$Chunk profile of a media type.$$;
 
-create or replace function ragdb._chunk_hash(p_language text, p_title text, p_heading_path text[], p_content text)
+create or replace function ragdb_data._chunk_hash(p_language text, p_title text, p_heading_path text[], p_content text)
   returns bytea
   language sql
   immutable
@@ -132,10 +132,10 @@ as $$
   select sha256(convert_to(concat_ws(E'\x1f', p_language, p_title, array_to_string(p_heading_path, E'\x1e'), p_content), 'UTF8'))
 $$;
 
-comment on function ragdb._chunk_hash(text, text, text[], text) is
+comment on function ragdb_data._chunk_hash(text, text, text[], text) is
 $$Identity of what a chunk's index rows are made from; equal hashes need no new ones.$$;
 
-create or replace function ragdb._rewrite_body(
+create or replace function ragdb_data._rewrite_body(
   p_body_no int8, p_title text, p_content text, p_language text, p_chunking jsonb, p_sha256 bytea)
   returns int4
   language plpgsql
@@ -157,7 +157,7 @@ begin
   -- Equal hashes pair up in order; what stays unpaired on the old side goes, on the new side comes.
   with fresh as materialized (
     select h.*, row_number() over (partition by h.hash order by h.ordinal) as nth
-      from (select c.*, ragdb._chunk_hash(p_language, p_title, c.heading_path, c.content) as hash
+      from (select c.*, ragdb_data._chunk_hash(p_language, p_title, c.heading_path, c.content) as hash
               from ragdb.chunk_text(p_content, p_chunking) c) h),
   old as materialized (
     select c.chunk_no, c.hash, row_number() over (partition by c.hash order by c.ordinal) as nth
@@ -190,7 +190,7 @@ begin
 end;
 $$;
 
-comment on function ragdb._rewrite_body(int8, text, text, text, jsonb, bytea) is
+comment on function ragdb_data._rewrite_body(int8, text, text, text, jsonb, bytea) is
 $$Give a body another text or title; returns how many chunks had to be indexed.
 
 Chunks whose text, headings, title and language are as before keep their index rows and at most move.$$;
@@ -210,7 +210,7 @@ as $$
 #variable_conflict use_column
 declare
   v_org int4 := ragdb.require('data:write');
-  v_workspace ragdb_data.workspace := ragdb._workspace(p_workspace);
+  v_workspace ragdb_data.workspace := ragdb_data._workspace(p_workspace);
   v_scope_no int4;
   v_source_no int4;
   v_in ragdb_data.incoming_document[];
@@ -230,12 +230,12 @@ begin
     raise exception 'p_documents is not a JSON array.'
       using errcode = 'PT422', constraint = 'invalid_documents', hint = 'put_documents(''[{"title": "...", "content": "..."}]'')';
   end if;
-  v_scope_no := ragdb._open_scope(v_workspace.workspace_no, p_visibility);
-  v_source_no := ragdb._source(v_workspace.workspace_no, p_source);
+  v_scope_no := ragdb_data._open_scope(v_workspace.workspace_no, p_visibility);
+  v_source_no := ragdb_data._source(v_workspace.workspace_no, p_source);
 
   select array_agg(c) into v_in
     from jsonb_array_elements(p_documents) with ordinality e(document, ordinal)
-   cross join lateral ragdb._check_document(e.document, e.ordinal::int4, v_workspace.language) c;
+   cross join lateral ragdb_data._check_document(e.document, e.ordinal::int4, v_workspace.language) c;
   select array_agg(
            case when i.is_repeated
              then (i.ordinal, i.external_id, i.title, i.content, i.url, i.mime, i.labels, i.metadata, i.language, i.chunking,
@@ -278,7 +278,7 @@ begin
   loop
     perform from ragdb_data.body b where b.org_no = v_org and b.body_no = v_changed.body_no for update;
     begin
-      perform ragdb._rewrite_body(v_changed.body_no, v_changed.title, v_changed.content, v_changed.language,
+      perform ragdb_data._rewrite_body(v_changed.body_no, v_changed.title, v_changed.content, v_changed.language,
                                   v_changed.chunking, v_changed.sha256);
       v_written := v_written || v_changed.document_no;
     exception when unique_violation then
@@ -315,7 +315,7 @@ begin
 
   insert into ragdb_data.chunk (org_no, body_no, scope_no, ordinal, char_start, char_end, page, hash, heading_path, content)
   select v_org, b.body_no, v_scope_no, c.ordinal, c.char_start, c.char_end, c.page,
-         ragdb._chunk_hash(b.language, b.title, c.heading_path, c.content), c.heading_path, c.content
+         ragdb_data._chunk_hash(b.language, b.title, c.heading_path, c.content), c.heading_path, c.content
     from ragdb_data.body b
    cross join lateral ragdb.chunk_text(b.content, b.chunking) c
    where b.org_no = v_org
@@ -353,11 +353,11 @@ begin
     into v_document_nos, v_new
     from put p;
 
-  perform ragdb._write_facts(v_document_nos || v_written);
+  perform ragdb_data._write_facts(v_document_nos || v_written);
   if v_replaced is not null then
-    perform ragdb._drop_orphan_bodies(v_replaced);
+    perform ragdb_data._drop_orphan_bodies(v_replaced);
   end if;
-  perform ragdb._index_vectors(greatest(100, 2 * v_stored));
+  perform ragdb_data._index_vectors(greatest(100, 2 * v_stored));
 
   return query
   select i.ordinal, i.external_id, d.id,

@@ -1,7 +1,7 @@
 -- Facts: one row per value a filter can ask for. Equality and ranges of plain text and numbers are index conditions under row level
 -- security, where jsonb operators would not be.
 
-create or replace function ragdb._fact_value(p_text text)
+create or replace function ragdb_data._fact_value(p_text text)
   returns text
   language sql
   immutable
@@ -12,10 +12,10 @@ as $$
   select case when length(p_text) > 200 then left(p_text, 200) || md5(p_text) else p_text end
 $$;
 
-comment on function ragdb._fact_value(text) is
+comment on function ragdb_data._fact_value(text) is
 $$A value or key as facts store it: what is longer than 200 characters ends in its MD5, to fit an index entry.$$;
 
-create or replace function ragdb._metadata_facts(p_metadata jsonb)
+create or replace function ragdb_data._metadata_facts(p_metadata jsonb)
   returns table (key text, value text)
   language sql
   immutable
@@ -37,10 +37,10 @@ as $$
    where jsonb_typeof(n.value) not in ('object', 'array', 'null')
 $$;
 
-comment on function ragdb._metadata_facts(jsonb) is
+comment on function ragdb_data._metadata_facts(jsonb) is
 $$Every value in metadata with its path: {"a": {"b": [1, 2]}} is metadata.a.b = 1 and metadata.a.b = 2.$$;
 
-create or replace function ragdb._write_facts(p_document_nos int8[])
+create or replace function ragdb_data._write_facts(p_document_nos int8[])
   returns void
   language plpgsql
   volatile
@@ -54,8 +54,8 @@ begin
   delete from ragdb_data.document_fact f where f.org_no = v_org and f.document_no = any (p_document_nos);
   insert into ragdb_data.document_fact (org_no, scope_no, document_no, key, value, number)
   select v_org, d.scope_no, d.document_no,
-         case when length(f.key) > 200 then ragdb._fact_value(f.key) else f.key end,
-         case when length(f.value) > 200 then ragdb._fact_value(f.value) else f.value end,
+         case when length(f.key) > 200 then ragdb_data._fact_value(f.key) else f.key end,
+         case when length(f.value) > 200 then ragdb_data._fact_value(f.value) else f.value end,
          case
            when f.key = 'date' then extract(epoch from d.dated_at)::float8
            when f.value ~ '^[+-]?\d{1,200}(\.\d+)?([eE][+-]?\d{1,2})?$' then f.value::float8
@@ -69,12 +69,12 @@ begin
      union all
      select 'label', l from unnest(d.labels) l
      union all
-     select m.key, m.value from ragdb._metadata_facts(d.metadata) m where d.metadata <> '{}') f(key, value)
+     select m.key, m.value from ragdb_data._metadata_facts(d.metadata) m where d.metadata <> '{}') f(key, value)
    where d.org_no = v_org
      and d.document_no = any (p_document_nos)
      and f.value is not null;
 end;
 $$;
 
-comment on function ragdb._write_facts(int8[]) is
+comment on function ragdb_data._write_facts(int8[]) is
 $$Write anew what filters can ask of these documents.$$;

@@ -6,7 +6,7 @@
 --   {"date": {"gte": "2025-01-01", "lt": "2026-01-01"}, "metadata.year": {"ne": 2024}}     several conditions: all of them
 --   {"or": [{...}, {...}]}, {"and": [...]}, {"not": {...}}
 
-create or replace function ragdb._documents_where(
+create or replace function ragdb_data._documents_where(
   p_org_no int4, p_scopes int4[], p_key text, p_operator text, p_operand jsonb)
   returns int8[]
   language plpgsql
@@ -17,7 +17,7 @@ create or replace function ragdb._documents_where(
   set plan_cache_mode = force_custom_plan
 as $$
 declare
-  v_key text := ragdb._fact_value(p_key);
+  v_key text := ragdb_data._fact_value(p_key);
   v_type text := jsonb_typeof(p_operand);
   v_text text := p_operand #>> '{}';
   v_number float8;
@@ -26,37 +26,37 @@ declare
   v_found int8[];
 begin
   if p_operator = 'ne' then
-    return ragdb._documents_except(p_org_no, p_scopes,
-      ragdb._documents_where(p_org_no, p_scopes, p_key, 'eq', p_operand));
+    return ragdb_data._documents_except(p_org_no, p_scopes,
+      ragdb_data._documents_where(p_org_no, p_scopes, p_key, 'eq', p_operand));
   elsif p_operator = 'exists' or v_type = 'null' then
     if v_type not in ('boolean', 'null') then
-      perform ragdb._refuse_filter(format('exists takes true or false, not %s.', p_operand));
+      perform ragdb_data._refuse_filter(format('exists takes true or false, not %s.', p_operand));
     end if;
     select array_agg(distinct f.document_no) into v_found
       from ragdb_data.document_fact f
      where f.org_no = p_org_no and f.key = v_key and f.scope_no = any (p_scopes);
     return case when p_operator = 'exists' and v_text = 'true' then coalesce(v_found, '{}')
-             else ragdb._documents_except(p_org_no, p_scopes, v_found) end;
+             else ragdb_data._documents_except(p_org_no, p_scopes, v_found) end;
   elsif p_operator = 'in' then
     if v_type <> 'array' then
-      perform ragdb._refuse_filter(format('in takes an array, not %s.', p_operand));
+      perform ragdb_data._refuse_filter(format('in takes an array, not %s.', p_operand));
     end if;
     return array(select distinct d
                    from jsonb_array_elements(p_operand) e,
-                        unnest(ragdb._documents_where(p_org_no, p_scopes, p_key, 'eq', e)) d);
+                        unnest(ragdb_data._documents_where(p_org_no, p_scopes, p_key, 'eq', e)) d);
   elsif v_type in ('array', 'object') then
-    perform ragdb._refuse_filter(format('%s takes a text, a number or true/false, not %s.', p_operator, p_operand));
+    perform ragdb_data._refuse_filter(format('%s takes a text, a number or true/false, not %s.', p_operator, p_operand));
   end if;
 
   if p_key = 'date' then
     if not pg_input_is_valid(v_text, 'timestamptz') then
-      perform ragdb._refuse_filter(format('%L is not a date; write 2025-01-31 or 2025-01-31T12:00:00Z.', v_text));
+      perform ragdb_data._refuse_filter(format('%L is not a date; write 2025-01-31 or 2025-01-31T12:00:00Z.', v_text));
     end if;
     v_number := extract(epoch from v_text::timestamptz);
   elsif v_type = 'number' then
     v_number := v_text::float8;
   end if;
-  v_value := case p_key when 'lang' then ragdb._find_language(v_text) else ragdb._fact_value(v_text) end;
+  v_value := case p_key when 'lang' then ragdb_data._find_language(v_text) else ragdb_data._fact_value(v_text) end;
 
   if p_operator = 'contains' then
     select array_agg(distinct f.document_no) into v_found
@@ -103,13 +103,13 @@ begin
 end;
 $$;
 
-comment on function ragdb._documents_where(int4, int4[], text, text, jsonb) is
+comment on function ragdb_data._documents_where(int4, int4[], text, text, jsonb) is
 $$Documents of the scopes for which one condition holds. A text compares by code point, a date and a number by value.
 
 A document without the key fulfils only ne, and eq null. contains: the text is part of a value, whatever the case.
 Raises PT422 invalid_filter.$$;
 
-create or replace function ragdb._documents_except(p_org_no int4, p_scopes int4[], p_documents int8[])
+create or replace function ragdb_data._documents_except(p_org_no int4, p_scopes int4[], p_documents int8[])
   returns int8[]
   language sql
   stable
@@ -123,10 +123,10 @@ as $$
                   and d.document_no <> all (coalesce(p_documents, '{}')))
 $$;
 
-comment on function ragdb._documents_except(int4, int4[], int8[]) is
+comment on function ragdb_data._documents_except(int4, int4[], int8[]) is
 $$The documents of the scopes that are not in the list.$$;
 
-create or replace function ragdb._refuse_filter(p_message text)
+create or replace function ragdb_data._refuse_filter(p_message text)
   returns void
   language plpgsql
   immutable
@@ -141,10 +141,10 @@ begin
 end;
 $$;
 
-comment on function ragdb._refuse_filter(text) is
+comment on function ragdb_data._refuse_filter(text) is
 $$Raise PT422 invalid_filter.$$;
 
-create or replace function ragdb._matching_documents(p_org_no int4, p_scopes int4[], p_filter jsonb)
+create or replace function ragdb_data._matching_documents(p_org_no int4, p_scopes int4[], p_filter jsonb)
   returns int8[]
   language plpgsql
   stable
@@ -161,23 +161,23 @@ declare
   v_found int8[];
 begin
   if jsonb_typeof(p_filter) is distinct from 'object' then
-    perform ragdb._refuse_filter(format('A filter is a JSON object, not %s.', left(p_filter::text, 80)));
+    perform ragdb_data._refuse_filter(format('A filter is a JSON object, not %s.', left(p_filter::text, 80)));
   end if;
   for v_key, v_condition in select * from jsonb_each(p_filter) loop
     if v_key in ('and', 'or') then
       if jsonb_typeof(v_condition) <> 'array' then
-        perform ragdb._refuse_filter(format('%s takes an array of filters.', v_key));
+        perform ragdb_data._refuse_filter(format('%s takes an array of filters.', v_key));
       end if;
-      v_some := case v_key when 'and' then ragdb._documents_except(p_org_no, p_scopes, '{}') else '{}' end;
+      v_some := case v_key when 'and' then ragdb_data._documents_except(p_org_no, p_scopes, '{}') else '{}' end;
       for v_operand in select * from jsonb_array_elements(v_condition) loop
-        v_one := ragdb._matching_documents(p_org_no, p_scopes, v_operand);
+        v_one := ragdb_data._matching_documents(p_org_no, p_scopes, v_operand);
         v_some := case v_key
           when 'and' then array(select unnest(v_some) intersect select unnest(v_one))
           else array(select unnest(v_some) union select unnest(v_one)) end;
       end loop;
       v_found := case when v_found is null then v_some else array(select unnest(v_found) intersect select unnest(v_some)) end;
     elsif v_key = 'not' then
-      v_some := ragdb._documents_except(p_org_no, p_scopes, ragdb._matching_documents(p_org_no, p_scopes, v_condition));
+      v_some := ragdb_data._documents_except(p_org_no, p_scopes, ragdb_data._matching_documents(p_org_no, p_scopes, v_condition));
       v_found := case when v_found is null then v_some else array(select unnest(v_found) intersect select unnest(v_some)) end;
     else
       if v_key not in ('document', 'source', 'label', 'lang', 'date', 'title') and v_key !~ '^metadata\..' then
@@ -197,16 +197,16 @@ begin
                   constraint = 'unknown_filter_operator',
                   hint = 'Operators: eq, ne, gt, gte, lt, lte, in, contains, exists';
         end if;
-        v_some := ragdb._documents_where(p_org_no, p_scopes, v_key, v_operator, v_operand);
+        v_some := ragdb_data._documents_where(p_org_no, p_scopes, v_key, v_operator, v_operand);
         v_found := case when v_found is null then v_some else array(select unnest(v_found) intersect select unnest(v_some)) end;
       end loop;
     end if;
   end loop;
-  return coalesce(v_found, ragdb._documents_except(p_org_no, p_scopes, '{}'));
+  return coalesce(v_found, ragdb_data._documents_except(p_org_no, p_scopes, '{}'));
 end;
 $$;
 
-comment on function ragdb._matching_documents(int4, int4[], jsonb) is
+comment on function ragdb_data._matching_documents(int4, int4[], jsonb) is
 $$Documents of the scopes that a filter lets through; {} lets all through.
 
 Raises PT422 invalid_filter, unknown_filter_key or unknown_filter_operator. A metadata path that nobody uses matches nothing.$$;

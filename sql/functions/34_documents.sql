@@ -1,6 +1,6 @@
 -- Documents out: deleted, shown, listed. What is deleted is gone from every leg, and from every answer that quotes it, at commit.
 
-create or replace function ragdb._drop_orphan_bodies(p_body_nos int8[])
+create or replace function ragdb_data._drop_orphan_bodies(p_body_nos int8[])
   returns void
   language plpgsql
   volatile
@@ -23,7 +23,7 @@ begin
 end;
 $$;
 
-comment on function ragdb._drop_orphan_bodies(int8[]) is
+comment on function ragdb_data._drop_orphan_bodies(int8[]) is
 $$Delete those of the bodies that no document refers to any more, with their chunks.$$;
 
 create or replace function ragdb.delete_documents(p_document_ids uuid[])
@@ -48,7 +48,7 @@ begin
      where d.org_no = v_org and d.id = any (p_document_ids)
     returning d.body_no)
   select array_agg(distinct d.body_no), count(*) into v_body_nos, v_deleted from deleted d;
-  perform ragdb._drop_orphan_bodies(v_body_nos);
+  perform ragdb_data._drop_orphan_bodies(v_body_nos);
   return v_deleted;
 end;
 $$;

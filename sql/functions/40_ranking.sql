@@ -10,7 +10,7 @@
 -- Filters and scopes hold inside each leg. Up to 10,000 matching chunks the vector leg is exact; above it asks the HNSW index and scans
 -- the chunks not in it yet, and scans everything when that returned too few.
 
-create or replace function ragdb._fuse(
+create or replace function ragdb_data._fuse(
   p_org_no int4, p_scopes int4[], p_mode text, p_terms int4[], p_n float8, p_length float8, p_dead int8[], p_chunks int8[],
   p_embedding public.halfvec, p_vector_chunks int8[], p_cosines float8[], p_limit int4, p_offset int4)
   returns table (
@@ -152,7 +152,7 @@ begin
 end;
 $$;
 
-comment on function ragdb._fuse(
+comment on function ragdb_data._fuse(
   int4, int4[], text, int4[], float8, float8, int8[], int8[], public.halfvec, int8[], float8[], int4, int4) is
 $$The keyword leg, the fusion with the vector leg's result, and the rerank.
 
@@ -160,7 +160,7 @@ p_terms: the query's stems in order. p_n, p_length: chunks in scope and their av
 only ones to return, or null. confidence reckons with 1,000 further chunks that have no word of the query: else, in a handful of
 documents, one word they lack would outweigh all they have. Everything is found by key, so one plan serves tenants of every size and planning is paid once a session.$$;
 
-create or replace function ragdb._nearest(
+create or replace function ragdb_data._nearest(
   p_org_no int4, p_scopes int4[], p_embedding public.halfvec, p_matching int8, p_bodies int8[], p_chunks int8[], p_depth int4,
   out chunk_nos int8[], out cosines float8[], out strategy text)
   language plpgsql
@@ -225,13 +225,13 @@ begin
 end;
 $$;
 
-comment on function ragdb._nearest(int4, int4[], public.halfvec, int8, int8[], int8[], int4) is
+comment on function ragdb_data._nearest(int4, int4[], public.halfvec, int8, int8[], int8[], int4) is
 $$The vector leg: the p_depth nearest chunks with their cosines, nearest first, and how they were found.
 
 p_matching: how many chunks there are to choose from. p_bodies, p_chunks: the only ones to return, or null. Planned for each call, since
 the planner must see the organization to choose its partition and index.$$;
 
-create or replace function ragdb._search(
+create or replace function ragdb_data._search(
   p_query text, p_limit int4, p_offset int4, p_filters jsonb, p_mode text, p_workspace text, p_language text,
   p_explain boolean default false)
   returns table (
@@ -283,7 +283,7 @@ begin
   select * into v_caller from ragdb.context();
   v_scopes := v_caller.scopes;
   if p_workspace is not null then
-    v_workspace_no := (ragdb._workspace(p_workspace)).workspace_no;
+    v_workspace_no := (ragdb_data._workspace(p_workspace)).workspace_no;
     v_scopes := array(select s.scope_no
                         from ragdb_data.scope s
                        where s.org_no = v_org
@@ -291,7 +291,7 @@ begin
                          and (s.scope_no = 0 or s.workspace_no = v_workspace_no));
   end if;
   if p_mode <> 'vector' then
-    v_terms := array_remove(ragdb._terms(ragdb._query_language(p_language, p_workspace), p_query), 0);
+    v_terms := array_remove(ragdb_data._terms(ragdb_data._query_language(p_language, p_workspace), p_query), 0);
   end if;
   if p_mode <> 'keyword' then
     v_embedding := ragdb.embed(p_query);
@@ -299,7 +299,7 @@ begin
   v_clock := v_clock || clock_timestamp();
 
   if p_filters is not null and p_filters <> '{}' then
-    v_documents := ragdb._matching_documents(v_org, v_scopes, p_filters);
+    v_documents := ragdb_data._matching_documents(v_org, v_scopes, p_filters);
     v_bodies := array(select distinct d.body_no
                         from ragdb_data.document d
                        where d.org_no = v_org and d.document_no = any (v_documents));
@@ -317,13 +317,13 @@ begin
   if v_embedding is not null then
     select v.chunk_nos, v.cosines, v.strategy
       into v_vector_chunks, v_cosines, v_strategy
-      from ragdb._nearest(v_org, v_scopes, v_embedding, v_matching, v_bodies, v_chunks, v_depth) v;
+      from ragdb_data._nearest(v_org, v_scopes, v_embedding, v_matching, v_bodies, v_chunks, v_depth) v;
   end if;
   v_clock := v_clock || clock_timestamp();
 
   return query
   select f.*, v_documents, null::jsonb
-    from ragdb._fuse(v_org, v_scopes, p_mode, v_terms, v_n, v_length, v_dead, v_chunks, v_embedding, v_vector_chunks, v_cosines,
+    from ragdb_data._fuse(v_org, v_scopes, p_mode, v_terms, v_n, v_length, v_dead, v_chunks, v_embedding, v_vector_chunks, v_cosines,
                      p_limit, p_offset) f;
   if p_explain then
     documents := v_documents;
@@ -345,12 +345,12 @@ begin
 end;
 $$;
 
-comment on function ragdb._search(text, int4, int4, jsonb, text, text, text, boolean) is
+comment on function ragdb_data._search(text, int4, int4, jsonb, text, text, text, boolean) is
 $$The ranking behind search(), explain_search() and ask(): chunks with every feature of their score.
 
 documents: what the filter let through, or null. p_explain: with one more row, without a rank, whose trace says what the legs did.$$;
 
-create or replace function ragdb._query_language(p_language text, p_workspace text)
+create or replace function ragdb_data._query_language(p_language text, p_workspace text)
   returns text
   language plpgsql
   stable
@@ -359,14 +359,14 @@ create or replace function ragdb._query_language(p_language text, p_workspace te
 as $$
 begin
   return case
-    when p_language is not null then ragdb._language(p_language)
-    when p_workspace is not null then (ragdb._workspace(p_workspace)).language
-    else (ragdb._context())[7]
+    when p_language is not null then ragdb_data._language(p_language)
+    when p_workspace is not null then (ragdb_data._workspace(p_workspace)).language
+    else (ragdb_data._context())[7]
   end;
 end;
 $$;
 
-comment on function ragdb._query_language(text, text) is
+comment on function ragdb_data._query_language(text, text) is
 $$Language to read a query in: as said, else the workspace's, else that of the caller's default workspace.
 
 Raises PT422 unknown_language, PT404 workspace_not_found.$$;

@@ -1,6 +1,6 @@
 -- What callers search with: the ranking of 40_ranking.sql with titles, snippets and the place of each chunk, or explained.
 
-create or replace function ragdb._highlight_pattern(p_language text, p_query text)
+create or replace function ragdb_data._highlight_pattern(p_language text, p_query text)
   returns text
   language sql
   stable
@@ -14,10 +14,10 @@ as $$
    where l !~ '[^[:alnum:]]'
 $$;
 
-comment on function ragdb._highlight_pattern(text, text) is
+comment on function ragdb_data._highlight_pattern(text, text) is
 $$Regular expression for the words of a query in a text, found by their stems; null when all are stop words.$$;
 
-create or replace function ragdb._snippet(p_content text, p_pattern text)
+create or replace function ragdb_data._snippet(p_content text, p_pattern text)
   returns text
   language plpgsql
   immutable
@@ -41,7 +41,7 @@ begin
 end;
 $$;
 
-comment on function ragdb._snippet(text, text) is
+comment on function ragdb_data._snippet(text, text) is
 $$About 240 characters around the first match of a pattern, on one line, with the matches between ** and **.$$;
 
 create or replace function ragdb.search(
@@ -67,11 +67,11 @@ declare
   v_org int4 := ragdb.current_org_no();
   v_pattern text;
 begin
-  v_pattern := ragdb._highlight_pattern(ragdb._query_language(p_language, p_workspace), p_query);
+  v_pattern := ragdb_data._highlight_pattern(ragdb_data._query_language(p_language, p_workspace), p_query);
   return query
-  select s.rank, d.title, ragdb._snippet(c.content, v_pattern), s.score, d.url, c.heading_path, c.page, d.id, c.chunk_no,
+  select s.rank, d.title, ragdb_data._snippet(c.content, v_pattern), s.score, d.url, c.heading_path, c.page, d.id, c.chunk_no,
          c.char_start, c.char_end, s.lexical, s.lexical_rank, s.cosine, s.vector_rank, c.content
-    from ragdb._search(p_query, p_limit, p_offset, p_filters, p_mode, p_workspace, p_language) s
+    from ragdb_data._search(p_query, p_limit, p_offset, p_filters, p_mode, p_workspace, p_language) s
     join ragdb_data.chunk c on c.org_no = v_org and c.chunk_no = s.chunk_no
    cross join lateral (
      select d.title, d.url, d.id
@@ -121,7 +121,7 @@ begin
   return query
   select s.rank, b.title, s.score, s.lexical, s.lexical_rank, s.cosine, s.vector_rank, s.phrase, s.sentence, s.confidence, s.chunk_no,
          s.trace
-    from ragdb._search(p_query, p_limit, 0, p_filters, p_mode, p_workspace, p_language, p_explain => true) s
+    from ragdb_data._search(p_query, p_limit, 0, p_filters, p_mode, p_workspace, p_language, p_explain => true) s
     left join ragdb_data.chunk c on c.org_no = v_org and c.chunk_no = s.chunk_no
     left join ragdb_data.body b on b.org_no = v_org and b.body_no = c.body_no
    order by s.rank nulls first;

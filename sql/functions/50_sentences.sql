@@ -1,6 +1,6 @@
 -- Sentences: which of them, in the best passages, answers the question.
 
-create or replace function ragdb._sentences(p_text text)
+create or replace function ragdb_data._sentences(p_text text)
   returns table (ordinal int4, char_start int4, sentence text)
   language sql
   immutable
@@ -20,10 +20,10 @@ as $$
    where p.piece ~ '\S'
 $$;
 
-comment on function ragdb._sentences(text) is
+comment on function ragdb_data._sentences(text) is
 $$Sentences, list items and paragraphs of a text with their offsets in it, in characters from 0.$$;
 
-create or replace function ragdb._question_kind(p_question text)
+create or replace function ragdb_data._question_kind(p_question text)
   returns text
   language sql
   immutable
@@ -38,10 +38,10 @@ as $$
   end
 $$;
 
-comment on function ragdb._question_kind(text) is
+comment on function ragdb_data._question_kind(text) is
 $$Regular expression that a sentence answering this kind of question (how many, when, who) is expected to match; null if any does.$$;
 
-create or replace function ragdb._best_sentences(
+create or replace function ragdb_data._best_sentences(
   p_question text, p_language text, p_chunk_ids int8[], p_contents text[], p_scores float8[])
   returns table (chunk_id int8, char_start int4, sentence text, score float8)
   language plpgsql
@@ -51,9 +51,9 @@ create or replace function ragdb._best_sentences(
   set plan_cache_mode = force_generic_plan
 as $$
 declare
-  v_terms int4[] := array_remove(ragdb._terms(p_language, p_question), 0);
+  v_terms int4[] := array_remove(ragdb_data._terms(p_language, p_question), 0);
   v_embedding public.halfvec := ragdb.embed(p_question);
-  v_kind text := ragdb._question_kind(p_question);
+  v_kind text := ragdb_data._question_kind(p_question);
   v_sentences text[];
   v_chunks int4[];
   v_starts int4[];
@@ -62,7 +62,7 @@ begin
          array_agg(s.char_start order by c.ordinal, s.ordinal)
     into v_sentences, v_chunks, v_starts
     from unnest(p_contents) with ordinality c(content, ordinal)
-   cross join lateral ragdb._sentences(c.content) s
+   cross join lateral ragdb_data._sentences(c.content) s
    where s.sentence !~ '^(#{1,6}\s|```|~~~|[|:\s-]+$)'
      and length(s.sentence) between 12 and 1200;
 
@@ -70,7 +70,7 @@ begin
   with word as materialized (
     select s.ordinal, t.term, lead(t.term) over (partition by s.ordinal order by t.position) as next_term
       from unnest(v_sentences) with ordinality s(sentence, ordinal)
-     cross join lateral unnest(array_remove(ragdb._terms(p_language, s.sentence), 0)) with ordinality t(term, position)),
+     cross join lateral unnest(array_remove(ragdb_data._terms(p_language, s.sentence), 0)) with ordinality t(term, position)),
   -- Rarity among these sentences stands in for the corpus: the words that tell them apart count most.
   weight as materialized (
     select q.term, ln(1 + cardinality(v_sentences)::float8 / (0.5::float8 + count(distinct w.ordinal))) as idf
@@ -106,7 +106,7 @@ begin
 end;
 $$;
 
-comment on function ragdb._best_sentences(text, text, int8[], text[], float8[]) is
+comment on function ragdb_data._best_sentences(text, text, int8[], text[], float8[]) is
 $$Sentences of the passages (ids, texts and search scores, best passage first) by how well each answers the question.
 
 score = share of the question's idf + .3 phrase + .5 cosine +- .15 for the kind of question + .5 (passage score - best passage score).$$;

@@ -3,7 +3,7 @@
 -- ask() builds an extractive answer from the best sentences, reading only. With a language model the work has two phases, so that no
 -- transaction is open while it thinks: ask_begin() retrieves and writes the prompt, ask_finish() checks what came back and stores it.
 
-create or replace function ragdb._passages(
+create or replace function ragdb_data._passages(
   p_question text, p_limit int4, p_filters jsonb, p_workspace text, p_language text)
   returns table (
     rank int4, chunk_id int8, document_id uuid, document_no int8, title text, heading text, url text, page int4, language text,
@@ -21,7 +21,7 @@ begin
   return query
   select s.rank, c.chunk_no, d.id, d.document_no, d.title, array_to_string(c.heading_path, ' > '), d.url, c.page, b.language,
          s.score, s.confidence, c.char_start, c.content
-    from ragdb._search(p_question, p_limit, 0, p_filters, 'hybrid', p_workspace, p_language) s
+    from ragdb_data._search(p_question, p_limit, 0, p_filters, 'hybrid', p_workspace, p_language) s
     join ragdb_data.chunk c on c.org_no = v_org and c.chunk_no = s.chunk_no
     join ragdb_data.body b on b.org_no = v_org and b.body_no = c.body_no
    cross join lateral (
@@ -36,10 +36,10 @@ begin
 end;
 $$;
 
-comment on function ragdb._passages(text, int4, jsonb, text, text) is
+comment on function ragdb_data._passages(text, int4, jsonb, text, text) is
 $$The best chunks for a question, with what a citation needs.$$;
 
-create or replace function ragdb._citation(
+create or replace function ragdb_data._citation(
   p_number int4, p_document_id uuid, p_title text, p_heading text, p_url text, p_page int4, p_chunk_id int8, p_chunk_start int4,
   p_content text, p_quote_start int4, p_quote text)
   returns jsonb
@@ -56,7 +56,7 @@ as $$
    where substr(p_content, p_quote_start + 1, length(p_quote)) = p_quote
 $$;
 
-comment on function ragdb._citation(int4, uuid, text, text, text, int4, int8, int4, text, int4, text) is
+comment on function ragdb_data._citation(int4, uuid, text, text, text, int4, int8, int4, text, int4, text) is
 $$A citation, or null when the quote is not in the chunk at that offset. start and end: characters of the document's text, from 0.$$;
 
 create or replace function ragdb.ask(
@@ -82,7 +82,7 @@ declare
 begin
   select jsonb_agg(to_jsonb(p) order by p.rank), max(p.confidence), min(p.language)
     into v_passages, v_confidence, v_language
-    from ragdb._passages(p_question, p_limit, p_filters, p_workspace, p_language) p;
+    from ragdb_data._passages(p_question, p_limit, p_filters, p_workspace, p_language) p;
 
   if v_confidence >= 0.3::float8 then
     with passage as materialized (
@@ -95,8 +95,8 @@ begin
         from (select array_agg(p.chunk_id order by p.rank) as ids, array_agg(p.content order by p.rank) as contents,
                      array_agg(p.score order by p.rank) as scores
                 from passage p) a
-       cross join lateral ragdb._best_sentences(
-         p_question, coalesce(ragdb._find_language(p_language), v_language), a.ids, a.contents, a.scores) b),
+       cross join lateral ragdb_data._best_sentences(
+         p_question, coalesce(ragdb_data._find_language(p_language), v_language), a.ids, a.contents, a.scores) b),
     chosen as (
       select b.*, row_number() over (order by b.score desc, b.chunk_id, b.char_start)::int4 as number
         from best b
@@ -105,7 +105,7 @@ begin
        order by b.score desc, b.chunk_id, b.char_start
        limit 3)
     select string_agg(regexp_replace(c.sentence, '\s+', ' ', 'g') || ' [' || c.number || ']', ' ' order by c.number),
-           jsonb_agg(ragdb._citation(c.number, p.document_id, p.title, p.heading, p.url, p.page, p.chunk_id, p.char_start, p.content,
+           jsonb_agg(ragdb_data._citation(c.number, p.document_id, p.title, p.heading, p.url, p.page, p.chunk_id, p.char_start, p.content,
                                      c.char_start, c.sentence)
                      order by c.number)
       into v_answer, v_citations
@@ -150,7 +150,7 @@ begin
                            translate(concat_ws(': ', p.title, nullif(p.heading, '')), '<>"', '   '),
                            E'\n' || replace(p.content, '</passage', '< /passage') || E'\n'), E'\n' order by p.rank)
     into v_confidence, v_chunk_ids, v_passages
-    from ragdb._passages(p_question, p_limit, p_filters, p_workspace, p_language) p;
+    from ragdb_data._passages(p_question, p_limit, p_filters, p_workspace, p_language) p;
   return query select coalesce(v_confidence, 0), coalesce(v_confidence, 0) >= 0.3::float8, v_chunk_ids, jsonb_build_array(
     jsonb_build_object('role', 'system', 'content',
       'Answer the question from the numbered passages alone, briefly and in the language of the question. After each statement write '
@@ -166,7 +166,7 @@ $$First phase of an answer by a language model: retrieve, and write the prompt.
 messages: for an OpenAI-compatible /chat/completions. When found is false there is nothing to ask a model. Then call ask_finish().
 Arguments, needs and errors as ask().$$;
 
-create or replace function ragdb._generated_citations(p_text text, p_language text, p_chunk_ids int8[])
+create or replace function ragdb_data._generated_citations(p_text text, p_language text, p_chunk_ids int8[])
   returns jsonb
   language plpgsql
   stable
@@ -191,11 +191,11 @@ begin
              b.char_start as quote_start, b.sentence, b.score
         from spoken s
         join ragdb_data.chunk k on k.org_no = v_org and k.chunk_no = p_chunk_ids[s.number]
-       cross join lateral ragdb._best_sentences(s.claim, p_language, array[k.chunk_no], array[k.content], array[0::float8]) b
+       cross join lateral ragdb_data._best_sentences(s.claim, p_language, array[k.chunk_no], array[k.content], array[0::float8]) b
        where s.claim ~ '\w'
-         and ragdb._terms(p_language, s.claim) && ragdb._terms(p_language, b.sentence)
+         and ragdb_data._terms(p_language, s.claim) && ragdb_data._terms(p_language, b.sentence)
        order by s.number, b.score desc)
-    select jsonb_agg(ragdb._citation(q.number, d.id, d.title, array_to_string(q.heading_path, ' > '), d.url, q.page, q.chunk_no,
+    select jsonb_agg(ragdb_data._citation(q.number, d.id, d.title, array_to_string(q.heading_path, ' > '), d.url, q.page, q.chunk_no,
                                      q.char_start, q.content, q.quote_start, q.sentence) order by q.number)
       from quoted q
      cross join lateral (
@@ -207,12 +207,12 @@ begin
 end;
 $$;
 
-comment on function ragdb._generated_citations(text, text, int8[]) is
+comment on function ragdb_data._generated_citations(text, text, int8[]) is
 $$Citations for the markers [n] of a generated text, n counting p_chunk_ids from 1; null when none can be verified.
 
 A marker without such a passage, or whose passage has no word of the claim, gives none.$$;
 
-create or replace function ragdb._without_markers(p_text text, p_numbers int4[])
+create or replace function ragdb_data._without_markers(p_text text, p_numbers int4[])
   returns text
   language sql
   immutable
@@ -229,7 +229,7 @@ as $$
                  with ordinality s(piece, ordinal)) p
 $$;
 
-comment on function ragdb._without_markers(text, int4[]) is
+comment on function ragdb_data._without_markers(text, int4[]) is
 $$A text without the markers [n] whose number is not in the list.$$;
 
 create or replace function ragdb.ask_finish(
@@ -260,13 +260,13 @@ declare
 begin
   select * into v from ragdb.ask(p_question, p_limit, p_filters, p_workspace, p_language);
   if v.found and p_generated ~ '\S' then
-    v_generated := ragdb._generated_citations(
-      p_generated, ragdb._query_language(p_language, p_workspace), p_chunk_ids);
+    v_generated := ragdb_data._generated_citations(
+      p_generated, ragdb_data._query_language(p_language, p_workspace), p_chunk_ids);
   end if;
   if v_generated is not null then
     v.citations := v_generated;
     v_model := p_model;
-    v.answer := ragdb._without_markers(p_generated, array(select (c ->> 'number')::int4 from jsonb_array_elements(v_generated) c));
+    v.answer := ragdb_data._without_markers(p_generated, array(select (c ->> 'number')::int4 from jsonb_array_elements(v_generated) c));
   end if;
   v_fallback := v.found and p_model is not null and v_generated is null;
 

@@ -1,6 +1,6 @@
 -- What need not happen while somebody waits.
 
-create or replace function ragdb._index_vectors(p_limit int4)
+create or replace function ragdb_data._index_vectors(p_limit int4)
   returns int8
   language plpgsql
   volatile
@@ -34,7 +34,7 @@ begin
 end;
 $$;
 
-comment on function ragdb._index_vectors(int4) is
+comment on function ragdb_data._index_vectors(int4) is
 $$Move the oldest vectors beyond the 10,000 that search scans anyway into the HNSW index, at most p_limit; returns how many.$$;
 
 create or replace function ragdb.maintain()
@@ -61,7 +61,7 @@ begin
      and p.chunk_no = d.chunk_no;
   get diagnostics v_rows = row_count;
   return query select 'purge postings of deleted chunks'::text, v_rows;
-  return query select 'index vectors'::text, ragdb._index_vectors(1000000);
+  return query select 'index vectors'::text, ragdb_data._index_vectors(1000000);
 end;
 $$;
 

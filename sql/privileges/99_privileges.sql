@@ -11,15 +11,17 @@ revoke all on all sequences in schema ragdb_data, ragdb_private
 do $$
 declare
   v_routine regprocedure;
+  v_is_for_requests boolean;
 begin
-  for v_routine in
-    select p.oid from pg_proc p
+  for v_routine, v_is_for_requests in
+    select p.oid, p.pronamespace <> 'ragdb_private'::regnamespace and p.prorettype <> 'trigger'::regtype
+      from pg_proc p
      where p.proowner = current_user::regrole
        and p.pronamespace in ('ragdb'::regnamespace, 'ragdb_data'::regnamespace, 'ragdb_private'::regnamespace)
   loop
     execute format('revoke all on routine %s from public, ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin, ragdb_definer',
                    v_routine);
-    if v_routine::text like 'ragdb.%' then
+    if v_is_for_requests then
       execute format('grant execute on routine %s to ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin, ragdb_definer',
                      v_routine);
     end if;

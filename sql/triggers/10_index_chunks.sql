@@ -24,14 +24,14 @@ begin
     join ragdb_data.body b on b.org_no = n.org_no and b.body_no = n.body_no;
 
   with title as materialized (
-    select d.language, d.title, array_remove(ragdb._terms(d.language, d.title), 0) as terms
+    select d.language, d.title, array_remove(ragdb_data._terms(d.language, d.title), 0) as terms
       from (select distinct b.language, t.title
               from unnest(v_chunk_nos, v_titles) t(chunk_no, title)
               join new_chunk n on n.chunk_no = t.chunk_no
               join ragdb_data.body b on b.org_no = n.org_no and b.body_no = n.body_no) d),
   word as materialized (
     select n.org_no, n.scope_no, n.chunk_no, cardinality(t.terms) as title_length,
-           t.terms || 0 || ragdb._terms(b.language, n.content) as terms
+           t.terms || 0 || ragdb_data._terms(b.language, n.content) as terms
       from unnest(v_chunk_nos, v_titles) v(chunk_no, title)
       join new_chunk n on n.chunk_no = v.chunk_no
       join ragdb_data.body b on b.org_no = n.org_no and b.body_no = n.body_no

@@ -21,7 +21,7 @@ ORPHANS = (
       join pg_class c on c.oid = t.tgrelid
       join pg_proc p on p.oid = t.tgfoid
      where c.relnamespace = 'ragdb_data'::regnamespace
-       and p.pronamespace = any ('{ragdb,ragdb_private}'::regnamespace[])
+       and p.pronamespace = any ('{ragdb,ragdb_data,ragdb_private}'::regnamespace[])
        and not t.tgisinternal and t.tgparentid = 0
        and t.xmin <> pg_current_xact_id()::xid
     """,
@@ -43,7 +43,7 @@ ORPHANS = (
     """
     select 'drop routine ' || string_agg(p.oid::regprocedure::text, ', ')
       from pg_proc p
-     where p.pronamespace = any ('{ragdb,ragdb_private}'::regnamespace[])
+     where p.pronamespace = any ('{ragdb,ragdb_data,ragdb_private}'::regnamespace[])
        and p.xmin <> pg_current_xact_id()::xid
     having count(*) > 0
     """,

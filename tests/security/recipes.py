@@ -17,11 +17,18 @@ from world import COMMON, Item, World
 
 QUESTION = "How often do keys rotate?"
 
+# Not asked with values of others:
+EXEMPT = frozenset({
+    # An account is one in all organizations. What adding it shows has a test of its own.
+    ("add_member", "p_email"),
+})  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Function:
-    """A function of the API as the catalogue has it."""
+    """A function as the catalogue has it."""
 
+    schema: str
     name: str
     arguments: tuple[tuple[str, str, bool], ...]
     """Name, type, and whether there is a default."""
@@ -44,7 +51,7 @@ class Call:
     @property
     def statement(self) -> str:
         named = ", ".join(f"{name} => %s::{type_}" for name, type_, _ in self.values)
-        return f"select f::text from (select * from ragdb.{self.function.name}({named})) f"
+        return f"select f::text from (select * from {self.function.schema}.{self.function.name}({named})) f"
 
     @property
     def arguments(self) -> tuple[Any, ...]:
@@ -56,10 +63,10 @@ class Call:
 
 
 def functions(connection: psycopg.Connection[Any]) -> list[Function]:
-    """Every function of the API."""
+    """Every function of the API, and every part of one that requests may call by itself."""
     rows = connection.execute(
         """
-        select p.proname, p.provolatile,
+        select p.pronamespace::regnamespace::text, p.proname, p.provolatile,
                coalesce((select array_agg(r.role) from unnest(
                    '{ragdb_service,ragdb_worker,ragdb_analyst,ragdb_admin}'::text[]) r(role)
                  where has_function_privilege(r.role, p.oid, 'execute')), '{}'),
@@ -67,12 +74,14 @@ def functions(connection: psycopg.Connection[Any]) -> list[Function]:
                array(select format_type(t, null)
                        from unnest(p.proargtypes::oid[]) with ordinality u(t, n) order by n)
           from pg_proc p
-         where p.pronamespace = 'ragdb'::regnamespace
-         order by 1
+         where p.pronamespace in ('ragdb'::regnamespace, 'ragdb_data'::regnamespace)
+           and p.prorettype <> 'trigger'::regtype
+         order by 2
         """
     ).fetchall()
     return [
         Function(
+            schema,
             name,
             tuple(
                 (names[n], "public.halfvec" if types[n] == "halfvec" else types[n], n >= count - defaults)
@@ -81,7 +90,7 @@ def functions(connection: psycopg.Connection[Any]) -> list[Function]:
             volatility,
             frozenset(callers),
         )
-        for name, volatility, callers, names, count, defaults, types in rows
+        for schema, name, volatility, callers, names, count, defaults, types in rows
     ]  # fmt: skip
 
 
@@ -100,10 +109,11 @@ class Recipes:
             globex.items_of("globex/carol")[0],
         ]  # fmt: skip
         self.others = [item for item in candidates if item.domain not in subject.sees]
-        self.own = acme.items[0]
+        # The second one: no answer quotes it, so that deleting it takes nothing from others.
+        self.own = acme.items[1]
         row = connection.execute(
             """
-            select ragdb._terms('english', %s), ragdb.embed(%s)::text,
+            select ragdb_data._terms('english', %s), ragdb.embed(%s)::text,
                    (select workspace_no from ragdb_data.workspace
                      where org_no = %s and slug = 'default'),
                    array(select workspace_no from ragdb_data.workspace
@@ -129,7 +139,7 @@ class Recipes:
             yield call({name: value for name, value in base.items() if name not in optional})
         if not function.is_pure:
             for name, type_ in types.items():
-                for value in self._foreign(name, type_):
+                for value in self._foreign(function, name, type_):
                     yield call({**base, name: value})
 
     def _own(self, function: Function, name: str, type_: str) -> Any:
@@ -140,7 +150,9 @@ class Recipes:
             return _plain(type_)
         raise NoRecipe(f"{function.name}: no recipe for the argument {name} {type_}")
 
-    def _foreign(self, name: str, type_: str) -> list[Any]:
+    def _foreign(self, function: Function, name: str, type_: str) -> list[Any]:
+        if (function.name, name) in EXEMPT:
+            return []
         return self.known.get(f"{name} {type_}", self.known.get(name, (None, [])))[1]
 
     def _of_others(self, field: str) -> list[Any]:
@@ -204,7 +216,7 @@ class Recipes:
             "p_chunk_ids": chunks,
             "p_chunks": (None, chunks[1]),
             "p_vector_chunks": chunks,
-            "p_org_no": (acme.org_no, [globex.org_no]),
+            "p_org_no": (acme.org_no, [] if self.subject.bypasses_policies else [globex.org_no]),
             "p_scopes": ([0, 1], [list(range(50))]),
             "p_email": (acme.emails["vera"], [globex.emails["carol"]]),
             "p_key_id": (acme.ids["key"], [globex.ids["key"]]),
@@ -219,6 +231,9 @@ class Recipes:
             "p_terms": (self.terms, []),
             "p_embedding": (self.embedding, []),
             "p_cosines": ([0.5] * len(own.chunk_nos), []),
+            "p_bodies": (None, [[item.body_no] for item in others]),
+            "p_matching": (5, [20_000]),
+            "p_depth": (100, []),
             "p_n": (5, []),
             "p_length": (20, []),
             "p_dead": ([], []),

@@ -31,11 +31,10 @@ COMMON = "Keys rotate every ninety days and are kept in the vault."
 
 WORD = re.compile(r"zq[a-z]{10}x")
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-NUMBER = re.compile(r"(?<![\w.-])\d{5,10}(?![\w.])")
 
 
 class Vocabulary:
-    """Which words, ids and stem hashes belong to which domain."""
+    """Which words and ids belong to which domain."""
 
     def __init__(self) -> None:
         self.domains: dict[str, set[str]] = defaultdict(set)
@@ -53,8 +52,8 @@ class Vocabulary:
 
 
 def found(text: str) -> set[str]:
-    """Everything in a text that could be a word, an id or a stem hash of a vocabulary."""
-    return {*WORD.findall(text), *UUID.findall(text), *NUMBER.findall(text)}
+    """Everything in a text that could be a word or an id of a vocabulary."""
+    return {*WORD.findall(text), *UUID.findall(text)}
 
 
 @dataclass
@@ -117,6 +116,7 @@ class World:
             self.globex = self._populate("globex")
             self._restart_numbers(10_000)
             self._create_logins()
+            connection.execute("update ragdb_data.chunk_vector set is_indexed = chunk_no % 2 = 0")
             connection.execute("analyze")
         del self.connection
 
@@ -273,13 +273,14 @@ class World:
         mine = party.items_of(own) or party.items_of(party.domain)
         quoted = mine[0].fields["p_content"].removeprefix(COMMON)
         answer = self._call(
-            party.keys[member], "ask_finish", p_question=f"{quoted} {self.vocabulary.word(own)}"
-        )[0]
+            party.keys[member], "ask_finish",
+            p_question=f"{quoted} {self.vocabulary.word(own)}", p_limit=1,
+        )[0]  # fmt: skip
         assert answer["found"] and answer["citations"], "the world needs a stored citation"
         self.vocabulary.domains[own].add(str(answer["answer_id"]))
 
     def _look_up(self, party: Party) -> None:
-        """Numbers and hashes that only a superuser can know."""
+        """Numbers that only a superuser can know."""
         one = self.connection.execute(
             "select org_no from ragdb_data.organization where slug = %s", (party.slug,)
         ).fetchone()
@@ -299,13 +300,6 @@ class World:
             assert row
             item.document_no, item.body_no = row["document_no"], row["body_no"]
             item.scope_no, item.chunk_nos = row["scope_no"], row["chunk_nos"]
-        for domain, words in self.vocabulary.domains.items():
-            if domain.split("/")[0] == party.domain:
-                hashes = self.connection.execute(
-                    "select distinct t from unnest(ragdb._terms('english', %s)) t where t > 99999",
-                    (" ".join(sorted(w for w in words if WORD.fullmatch(w))),),
-                ).fetchall()
-                words |= {str(row["t"]) for row in hashes}
 
     def _restart_numbers(self, start: int) -> None:
         """Let the next rows of a tenant table be numbered from here."""

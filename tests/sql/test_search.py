@@ -142,7 +142,7 @@ def test_large_scope_uses_the_index_and_is_never_short(acme, db):
     """Above 10,000 chunks the vector leg asks HNSW; under a filter too few rows are made up for."""
     random.seed(11)
     words = [f"w{n}" for n in range(300)]
-    text = "\n\n".join(" ".join(random.choices(words, k=8)) for _ in range(10_400))
+    text = "\n\n".join(" ".join(random.choices(words, k=2)) for _ in range(10_400))
     acme.put(
         text, p_chunking={"chunker": "recursive", "size": 12, "overlap": 0, "unit": "characters"}
     )

@@ -1,0 +1,204 @@
+"""The JSON that scripts rely on, and what people read instead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from runner import Ragdb
+
+RESULT = {
+    "rank", "title", "snippet", "score", "url", "heading_path", "page", "document_id", "chunk_id",
+    "char_start", "char_end", "lexical_score", "lexical_rank", "vector_score", "vector_rank",
+    "content",
+}  # fmt: skip
+
+
+@pytest.fixture
+def filled(member: Ragdb, docs: Path) -> Ragdb:
+    member.text("add", docs)
+    return member
+
+
+def test_search(filled: Ragdb) -> None:
+    found = filled.json("search", "rotate keys")
+    assert set(found) == {"query", "took_ms", "results"}
+    assert found["query"] == "rotate keys" and found["took_ms"] > 0
+    first = found["results"][0]
+    assert set(first) >= RESULT
+    assert first["rank"] == 1 and "**rotate**" in first["snippet"]
+    assert len(filled.json("search", "rotate keys", "-n", "2")["results"]) == 2
+    page = filled.json("search", "rotate keys", "-n", "1", "--offset", "1")["results"]
+    assert [row["rank"] for row in page] == [2] or page[0]["chunk_id"] != first["chunk_id"]
+    assert (
+        filled.json("search", "rotate", "--mode", "keyword")["results"][0]["vector_score"] is None
+    )
+
+    text = filled.text("search", "rotate keys")
+    assert "rotate" in text and "Keys" in text and "\x1b" not in text
+
+
+def test_explain(filled: Ragdb) -> None:
+    rows = filled.json("search", "rotate keys", "--explain")["results"]
+    assert rows[0]["trace"] and rows[0]["confidence"] > 0
+    assert "confidence" in filled.text("search", "rotate keys", "--explain")
+    assert filled.problem("search", "x", "--explain", "--offset", "1") == (2, "usage")
+
+
+def test_ask(filled: Ragdb) -> None:
+    answer = filled.json("ask", "How often do API keys rotate?")
+    assert set(answer) >= {
+        "answer", "confidence", "citations", "found", "model", "fallback_used", "answer_id",
+        "took_ms",
+    }  # fmt: skip
+    assert answer["found"] and "90 days" in answer["answer"]
+    citation = answer["citations"][0]
+    assert set(citation) >= {"document_id", "title", "heading", "quote", "start", "end"}
+    text = filled.json("doc", "show", citation["document_id"])["content"]
+    assert text[citation["start"] : citation["end"]] == citation["quote"]
+
+    shown = filled.text("ask", "How often do API keys rotate?")
+    assert "90 days" in shown and "[1]" in shown and citation["document_id"] in shown
+
+
+def test_ask_when_nothing_is_known(member: Ragdb) -> None:
+    answer = member.json("ask", "Who won?")
+    assert (answer["found"], answer["citations"]) == (False, [])
+
+
+def test_ask_with_a_model_that_cannot_be_reached(filled: Ragdb) -> None:
+    broken = filled.having(RAGDB_LLM_URL="http://127.0.0.1:9", RAGDB_LLM_MODEL="some-model")
+    answer = broken.json("ask", "How often do API keys rotate?")
+    assert answer["fallback_used"] and "90 days" in answer["answer"]
+
+
+def test_documents(filled: Ragdb) -> None:
+    listed = filled.json("doc", "list")["documents"]
+    assert len(listed) == 3
+    page = filled.json("doc", "list", "-n", "1", "--after", listed[0]["document_id"])["documents"]
+    assert page == listed[1:2]
+    assert filled.text("doc", "list").count("\n") == 4
+
+    document = filled.json("doc", "show", listed[0]["document_id"])
+    assert document["content"]
+    shown = filled.text("doc", "show", listed[0]["document_id"])
+    assert document["content"] in shown and document["external_id"] in shown
+
+    identifiers = [document["document_id"] for document in listed]
+    assert filled.json("doc", "rm", identifiers[0]) == {"deleted": 1}
+    assert filled.problem("doc", "rm", identifiers[0]) == (4, "document_not_found")
+    assert filled.json("doc", "rm", *identifiers) == {"deleted": 2}
+    assert filled.json("doc", "list") == {"documents": []}
+    assert filled.json("maintain")["tasks"]
+
+
+def test_people_keys_and_workspaces(member: Ragdb) -> None:
+    added = member.json("user", "add", "bo@example.org", "--role", "editor", "--name", "Bo")
+    assert (added["email"], added["role"]) == ("bo@example.org", "editor")
+    assert [row["role"] for row in member.json("user", "list")["users"]] == ["admin", "editor"]
+    assert member.problem("user", "add", "x@example.org", "--role", "king") == (1, "unknown_role")
+
+    made = member.json("workspace", "create", "hr", "--closed", "--language", "de")
+    assert made["slug"] == "hr"
+    assert member.problem("workspace", "create", "hr") == (1, "workspace_exists")
+    member.text("workspace", "add-member", "hr", "bo@example.org")
+    slugs = [row["slug"] for row in member.json("workspace", "list")["workspaces"]]
+    assert sorted(slugs) == ["default", "hr"]
+
+    key = member.json("key", "create", "bo's", "--user", "bo@example.org", "--expires", "90d")
+    assert set(key) == {"key_id", "key", "prefix"} and key["key"].startswith("rdb_")
+    limited = member.text("key", "create", "ci", "--permission", "rag:read", "--workspace", "hr")
+    keys = member.json("key", "list")["keys"]
+    assert {row["name"] for row in keys} == {"test", "bo's", "ci"}
+    assert key["key"] not in str(keys)
+
+    bo = member.having(RAGDB_API_KEY=key["key"])
+    assert bo.json("doc", "list") == {"documents": []}
+    assert bo.problem("user", "add", "x@example.org") == (5, "permission_denied")
+    ci = member.having(RAGDB_API_KEY=limited.strip())
+    assert [row["slug"] for row in ci.json("workspace", "list")["workspaces"]] == ["hr"]
+    assert ci.problem("add", "-", input=b"text") == (5, "permission_denied")
+
+    assert member.json("key", "revoke", key["key_id"])["revoked"] is True
+    assert bo.problem("doc", "list") == (5, "invalid_api_key")
+
+
+def test_operators(installed: Ragdb, member: Ragdb) -> None:
+    slug = member.environ["TEST_ORG"]
+    rows = {row["slug"]: row for row in installed.json("org", "list")["organizations"]}
+    assert rows[slug]["members"] == 1
+    assert installed.problem("org", "create", slug, "--email", "x@y.z") == (
+        1, "organization_exists",
+    )  # fmt: skip
+    assert installed.problem("key", "create", "x", "--org", "nobody") == (
+        4, "organization_not_found",
+    )  # fmt: skip
+    installed.text("user", "add", "eve@example.org", "--org", slug)
+    assert len(installed.json("user", "list", "--org", slug)["users"]) == 2
+    assert installed.json("key", "list", "--org", slug)["keys"]
+
+
+def test_analyst(installed: Ragdb, filled: Ragdb) -> None:
+    slug = filled.environ["TEST_ORG"]
+    name = f"anna_{slug.replace('-', '_')}"
+    made = installed.json("analyst", "create", name, "--org", slug)
+    assert (made["login"], made["organization"]) == (name, slug)
+    with psycopg.connect(made["url"]) as connection:
+        rows = connection.execute(
+            "select title, score, snippet from ragdb.search('rotate keys')"
+        ).fetchall()
+        assert len(rows) == 3
+    assert installed.problem("analyst", "create", name, "--org", slug) == (1, "login_exists")
+    assert installed.problem("analyst", "create", "Bad Name", "--org", slug) == (1, "invalid_login")
+    assert installed.problem("analyst", "create", "new", "--org", "x") == (
+        4, "organization_not_found",
+    )  # fmt: skip
+
+
+def test_psql(installed: Ragdb) -> None:
+    assert installed.text("psql", "-XAtc", "select 6 * 7") == "42\n"
+    query = "select title, score, snippet from ragdb.search('anything')"
+    assert "title" in installed.text("psql", "-c", query)
+    done = installed.run("psql", "-XAtc", "delete from ragdb.documents")
+    assert done.returncode == 1 and "ERROR" in done.stderr
+    login = installed.text("psql", "-XAt", input=b"select session_user;")
+    assert login == "ragdb_sql_default\n"
+
+
+def test_doctor(installed: Ragdb) -> None:
+    report = installed.json("doctor")
+    assert report["healthy"] is True
+    states = {check["check"]: check["state"] for check in report["checks"]}
+    assert set(states) >= {
+        "ragdb", "home", "credentials", "server", "authentication", "disk", "database", "login",
+        "postgresql", "schema", "extension", "roles", "isolation", "embedding", "key", "model",
+    } - {"database"}  # fmt: skip
+    assert set(states.values()) <= {"ok", "warn"}
+
+    (installed.home / "credentials").chmod(0o644)
+    try:
+        done = installed.run("doctor")
+        assert done.returncode == 1
+        assert "fail  credentials" in done.stdout
+    finally:
+        (installed.home / "credentials").chmod(0o600)
+
+
+def test_config_shows_sources_and_no_secrets(installed: Ragdb) -> None:
+    configured = installed.having(RAGDB_LLM_KEY="sk-secret", RAGDB_HTTP_PORT="8123")
+    rows = {row["setting"]: row for row in configured.json("config", "show")["settings"]}
+    assert rows["RAGDB_HTTP_PORT"]["value"] == 8123
+    assert rows["RAGDB_HTTP_PORT"]["source"] == "RAGDB_HTTP_PORT"
+    assert rows["RAGDB_DATABASE_URL"]["source"] == f"{installed.home}/credentials"
+    text = configured.text("config", "show")
+    kept = (installed.home / "credentials").read_text()
+    secrets = [line.partition("=")[2] for line in kept.splitlines()]
+    assert not any(secret in text for secret in [*secrets, "sk-secret"])
+    assert "ragdb_app" in text
+
+
+def test_version(installed: Ragdb) -> None:
+    shown = installed.json("version")
+    assert shown["schema"] == shown["ragdb"]
+    assert shown["postgresql"] and shown["pgvector"] and shown["python"]
