@@ -66,9 +66,10 @@ def cli(
 ) -> int:
     """Add files, folders or standard input.
 
-    A folder stands for everything below it, - for standard input. A file that was added before is updated when it changed and left alone when it did not. A
-    .jsonl file holds one document a line: {"_id": ..., "title": ..., "text": ..., "metadata": {}}.
-    What cannot be read is reported and the rest goes on. Interrupted, it can simply be run again.
+    A folder stands for everything below it, - for standard input. A file that was added before is
+    updated when it changed and left alone when it did not. A .jsonl file holds one document a
+    line: {"_id": ..., "title": ..., "text": ..., "metadata": {}}. What cannot be read is reported,
+    and the rest goes on. Interrupted, it can simply be run again.
     """
     from ragdb.reading import Common
 

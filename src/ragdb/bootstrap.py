@@ -143,11 +143,16 @@ def _may_upgrade(database: Database) -> bool:
 
 def _verify(settings: Settings, database: Database) -> InitReport:
     """With a login that may only use the database: everything has to be there already."""
-    found = schema(database)
-    if found.state == "newer":
-        raise install.VersionMismatch(found.message)
     login = database.connection.info.user
-    if not found.ok:
+    try:
+        found = schema(database)
+    except RagdbError as error:
+        if error.problem.status != 403:
+            raise
+        found = None  # not even a login of the service
+    if found and found.state == "newer":
+        raise install.VersionMismatch(found.message)
+    if not (found and found.ok):
         raise RagdbError(
             Problem(
                 403, "no_upgrade_rights", f"The login {login} may not install or upgrade ragdb.",

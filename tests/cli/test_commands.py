@@ -78,7 +78,7 @@ def test_version_without_a_home(empty: Ragdb) -> None:
 def test_completion(empty: Ragdb, shell: str) -> None:
     script = empty.text("completion", shell)
     assert "_RAGDB_COMPLETE" in script
-    assert empty.json("completion", shell) == {"shell": shell, "script": script.rstrip("\n")}
+    assert empty.json("completion", shell) == {"shell": shell, "script": script[:-1]}
 
 
 def test_completion_completes(empty: Ragdb) -> None:

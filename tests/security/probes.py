@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
-from psycopg import sql
 from recipes import Call, Function, Recipes, functions
 from subjects import OPERATORS_ONLY, Boundary, Connection, Subject, rolled_back, step_down
 from world import UUID, World, found
@@ -17,6 +16,12 @@ from world import UUID, World, found
 # What is new or measured at each call and says nothing of anybody's data.
 _TIMINGS = re.compile(r'(\w+_ms\\?"*: )[\d.e-]+')
 _NEW = re.compile(rf"{UUID.pattern}|rdb_[\w-]{{6,}}|\b1\d{{4}}\b|\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d[.\d+]*")
+# Arrays of ids come in the order of whatever plan was chosen.
+_NUMBERS = re.compile(r"\{(\d+(?:,\d+)+)\}")
+
+
+def _in_order(match: re.Match[str]) -> str:
+    return ",".join(sorted(match[1].split(",")))
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class Looker:
         return (found(outcome.text) & self.forbidden) - known
 
 
-def relations(connection: Connection, role: str, schemas: str) -> list[str]:
+def relations(connection: Connection, role: str, schemas: list[str]) -> list[str]:
     """Every table and view of the schemas that the role may select from."""
     rows = connection.execute(
         """
@@ -113,6 +118,7 @@ def _comparable(call: Call, outcome: Outcome) -> Outcome:
         if text is None:
             return None
         text = _TIMINGS.sub(r"\1", text)
+        text = _NUMBERS.sub(_in_order, text)
         return _NEW.sub("?", text) if call.function.volatility == "v" else text
 
     # Without the context, which differs where an expression is planned for the first time.
@@ -229,7 +235,3 @@ def catalogue_leaks(looker: Looker, views: Iterable[str]) -> list[str]:
                 problems.append(f"{looker.subject.name}: {view} shows {sorted(leaked)[:3]}")
     return problems
 
-
-def quoted(name: str) -> str:
-    """An identifier as SQL writes it."""
-    return sql.Identifier(name).as_string()

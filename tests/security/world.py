@@ -108,6 +108,7 @@ class World:
         self.url = superuser_url
         self.vocabulary = Vocabulary()
         self.logins = {who: f"test_{who}_{secrets.token_hex(6)}" for who in LOGINS}
+        self.deleted: set[str] = set()
         self.password = secrets.token_urlsafe()
         with psycopg.connect(superuser_url, autocommit=True, row_factory=dict_row) as connection:
             self.connection = connection
@@ -238,15 +239,27 @@ class World:
                 party.items.append(
                     self._put(keys[member], owner, workspace, visibility)
                 )  # fmt: skip
-            gone = self._put(keys[member], owner, workspace, visibility)
-            self._call(keys[member], "delete_document", p_document_id=gone.id)
+            self._forget(party, member, owner, workspace, visibility)
         self._call(
             keys["admin"], "put_document", p_content=COMMON, p_title="Common", p_external_id="common"
         )
         for member in ("admin", "carol", "eddy", "vera"):
             self._ask(party, member)
 
-    def _put(self, key: str, domain: str, workspace: str, visibility: str) -> Item:
+    def _forget(
+        self, party: Party, member: str, domain: str, workspace: str, visibility: str
+    ) -> None:
+        """A document that was stored, quoted in an answer, and deleted."""
+        known = set(self.vocabulary.domains[domain])
+        kept = party.items[-1].fields["p_source"]
+        item = self._put(party.keys[member], domain, workspace, visibility, p_source=kept)
+        self._ask_about(party, member, item, self.vocabulary.word(domain))
+        self._call(party.keys[member], "delete_document", p_document_id=item.id)
+        self.deleted |= self.vocabulary.domains[domain] - known
+
+    def _put(
+        self, key: str, domain: str, workspace: str, visibility: str, **given: object
+    ) -> Item:
         def word() -> str:
             return self.vocabulary.word(domain)
 
@@ -257,7 +270,7 @@ class World:
             "p_url": f"https://{word()}.test/{word()}",
             "p_metadata": json.dumps({word(): word(), "area": {"name": [word(), 7]}}),
             "p_labels": [word(), "policy"],
-            "p_source": word(),
+            "p_source": given.get("p_source") or word(),
             "p_date": "2025-01-31",
         }
         row = self._call(
@@ -270,14 +283,17 @@ class World:
     def _ask(self, party: Party, member: str) -> None:
         """A stored answer that quotes the most private document the member has."""
         own = f"{party.domain}/{member}"
-        mine = party.items_of(own) or party.items_of(party.domain)
-        quoted = mine[0].fields["p_content"].removeprefix(COMMON)
-        answer = self._call(
-            party.keys[member], "ask_finish",
-            p_question=f"{quoted} {self.vocabulary.word(own)}", p_limit=1,
-        )[0]  # fmt: skip
-        assert answer["found"] and answer["citations"], "the world needs a stored citation"
+        item = (party.items_of(own) or party.items_of(party.domain))[0]
+        answer = self._ask_about(party, member, item, self.vocabulary.word(own))
         self.vocabulary.domains[own].add(str(answer["answer_id"]))
+
+    def _ask_about(self, party: Party, member: str, item: Item, word: str) -> dict[str, Any]:
+        quoted = item.fields["p_content"].removeprefix(COMMON)
+        answer = self._call(
+            party.keys[member], "ask_finish", p_question=f"{quoted} {word}", p_limit=1
+        )[0]
+        assert answer["found"] and answer["citations"], "the world needs a stored citation"
+        return answer
 
     def _look_up(self, party: Party) -> None:
         """Numbers that only a superuser can know."""
