@@ -184,17 +184,17 @@ def _report(output: Output, run: _Run) -> None:
             document["error"] = described(run.problem)
         output.document(document)
         return
-    if not run.problem:
-        for result in run.results:
-            if result.error:
-                path, reason = printable(result.path), printable(result.error["message"])
-                output.warn(f"failed  {path}: {reason} ({result.error['code']})")
-    told = [f"{run.counts[status]} {status}" for status in STATUSES if run.counts[status]]
-    if run.skipped:
-        told.append(f"{run.skipped} of other formats skipped")
-    output.text(", ".join(told) or "Nothing to add.")
-    output.note(f"{run.chunks} chunks in {run.seconds:.2f} s, {per_second} chunks/s")
+    for result in run.results:
+        if result.error and (not run.problem or result.error["code"] != run.problem.code):
+            path, reason = printable(result.path), printable(result.error["message"])
+            output.warn(f"failed  {path}: {reason} ({result.error['code']})")
+    if not run.problem or run.counts["failed"] < len(run.results):
+        told = [f"{run.counts[status]} {status}" for status in STATUSES if run.counts[status]]
+        if run.skipped:
+            told.append(f"{run.skipped} of other formats skipped")
+        output.text(", ".join(told) or "Nothing to add.")
+        output.note(f"{run.chunks} chunks in {run.seconds:.2f} s, {per_second} chunks/s")
     if run.problem:
         output.problem(run.problem)
     elif run.interrupted:
-        output.note("Interrupted. What is listed is stored; run it again for the rest.")
+        output.note("Interrupted. What was reported is stored; run it again for the rest.")

@@ -39,7 +39,7 @@ COMMANDS = {
     "doctor": "Check the installation.",
     "maintain": "Clean up what deletes left behind.",
     "config": "Show the settings in force.",
-    "version": "Show the versions of ragdb, of its schema in the database, and of what they run on.",
+    "version": "Show the versions of ragdb, of its schema, and of what they run on.",
     "completion": "Print the completion script of a shell.",
 }
 

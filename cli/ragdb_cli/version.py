@@ -14,7 +14,7 @@ from ragdb_cli.session import Session
 @command("version")
 @click.pass_obj
 def cli(session: Session) -> None:
-    """Show the versions of ragdb, of its schema in the database, and of what they run on."""
+    """Show the versions of ragdb, of its schema, and of what they run on."""
     from ragdb.bootstrap import schema
     from ragdb.db import Database
     from ragdb.doctor import extension_version

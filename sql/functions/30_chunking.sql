@@ -1,11 +1,11 @@
 -- Chunking: how a text is cut into the pieces that are embedded, indexed and cited.
 --
 -- Every chunk is an exact slice of the source: content = substr(text, char_start + 1, char_end -
--- char_start). Offsets count characters from 0, the end is exclusive. chunk_recursive() packs as much
--- as fits and equals LangChain's RecursiveCharacterTextSplitter; chunk_markdown() follows headings and
--- paragraphs and lets the content choose the cuts, so that an edit stays local. Functions whose name
--- starts with an underscore are parts of these. All run in linear time: pieces carry their byte
--- offsets, since a slice of bytea is found at once where substr() counts characters from the start.
+-- char_start). Offsets count characters from 0, the end is exclusive. chunk_recursive() packs as
+-- much as fits and equals LangChain's RecursiveCharacterTextSplitter; chunk_markdown() follows
+-- headings and paragraphs and lets the content choose the cuts, so that an edit stays local. All
+-- of it takes linear time: pieces carry their byte offsets, for a slice of bytea is found at once
+-- where substr() counts characters from the start.
 
 create or replace function ragdb_data._whitespace()
   returns text
@@ -59,10 +59,11 @@ $$;
 comment on function ragdb.count_tokens(text) is
 $$Estimate how many tokens a language model makes of a text.
 
-A punctuation mark, a symbol and an East Asian character count one each; any other word counts one for
-every eight letters begun. On plain English that is within 5 % of the number of BERT WordPiece tokens
-(0.95 to 1.03 model tokens for each one estimated, 1.1 on medical terms); a model with an English
-vocabulary makes 1.7 tokens for each one estimated on German. Independent of locale and model.$$;
+A punctuation mark, a symbol and an East Asian character count one each; any other word counts one
+for every eight letters begun. On plain English that is within 5 % of the number of BERT WordPiece
+tokens (0.95 to 1.03 model tokens for each one estimated, 1.1 on medical terms); a model with an
+English vocabulary makes 1.7 tokens for each one estimated on German. Independent of locale and
+model.$$;
 
 
 create or replace function ragdb_data._check_chunk_size(p_size int, p_overlap int, p_unit text)
@@ -81,7 +82,8 @@ begin
             detail     = format('unit: %s', p_unit);
   end if;
 
-  if p_size is null or p_overlap is null or p_size < 1 or p_overlap not between 0 and p_size - 1 then
+  if p_size is null or p_overlap is null or p_size < 1
+     or p_overlap < 0 or p_overlap >= p_size then
     raise exception 'A chunk needs a size of at least 1 and an overlap smaller than the size.'
       using errcode    = 'PT422',
             constraint = 'invalid_chunk_size',
@@ -194,7 +196,7 @@ begin
         return query
           select *
             from ragdb_data._recursive_spans(v_piece, p_size, p_overlap, v_finer, p_token_pattern,
-                                        char_end, byte_end);
+                                             char_end, byte_end);
       end if;
 
       char_end := char_start;
@@ -213,10 +215,10 @@ $$;
 comment on function ragdb_data._recursive_spans(text, int, int, text[], text, int, int) is
 $$The chunks of a text before they are trimmed, as character and byte offsets.
 
-Splits at the first separator the text contains, merges what is shorter than p_size and descends to the
-finer separators in what is not; a separator opens the piece after it. A piece that no separator divides
-is returned as it is, indivisible. p_token_pattern null measures in characters. p_char and p_byte are
-the offsets of p_text itself.$$;
+Splits at the first separator the text contains, merges what is shorter than p_size and descends
+to the finer separators in what is not; a separator opens the piece after it. A piece that no
+separator divides is returned as it is, indivisible. p_token_pattern null measures in characters.
+p_char and p_byte are the offsets of p_text itself.$$;
 
 
 create or replace function ragdb.chunk_recursive(
@@ -238,7 +240,8 @@ declare
 begin
   perform ragdb_data._check_chunk_size(p_size, p_overlap, p_unit);
 
-  if coalesce(cardinality(p_separators), 0) = 0 or array_position(p_separators, null) is not null then
+  if coalesce(cardinality(p_separators), 0) = 0
+     or array_position(p_separators, null) is not null then
     raise exception 'A list of separators is needed, none of them null.'
       using errcode    = 'PT422',
             constraint = 'invalid_chunk_separators',
@@ -275,11 +278,12 @@ $$;
 comment on function ragdb.chunk_recursive(text, int, int, text[], text) is
 $$Split a text at the coarsest separators that give chunks of at most p_size.
 
-The chunks equal those of LangChain's RecursiveCharacterTextSplitter with the same separators (kept at
-the start of a piece), size and overlap, where p_unit chooses its length function: characters, or tokens
-as ragdb.count_tokens() estimates them. One difference: a chunk of nothing but whitespace, which LangChain
-returns when not even its last separator divides a long run of blanks, is left out. A piece that no
-separator divides is returned whole, however long; the separator '' divides everything.
+The chunks equal those of LangChain's RecursiveCharacterTextSplitter with the same separators
+(kept at the start of a piece), size and overlap, where p_unit chooses its length function:
+characters, or tokens as ragdb.count_tokens() estimates them. One difference: a chunk of nothing
+but whitespace, which LangChain returns when not even its last separator divides a long run of
+blanks, is left out. A piece that no separator divides is returned whole, however long; the
+separator '' divides everything.
 
 Example: select * from ragdb.chunk_recursive(body, 256, 0, p_unit => 'characters');
 
@@ -320,8 +324,8 @@ $$;
 comment on function ragdb_data._heading_text(text) is
 $$The words of a Markdown heading, without its marks.
 
-Drops the number signs, an {#anchor}, emphasis, backticks, HTML tags and backslashes, and keeps the text
-of links and images. Reads the first 500 characters only.$$;
+Drops the number signs, an {#anchor}, emphasis, backticks, HTML tags and backslashes, and keeps
+the text of links and images. Reads the first 500 characters only.$$;
 
 
 create or replace function ragdb_data._markdown_blocks(p_text text)
@@ -340,7 +344,7 @@ declare
   v_visible  text collate "pg_c_utf8";    -- the line without trailing whitespace
   v_body     text collate "pg_c_utf8";    -- and without its indentation
   v_first    text collate "pg_c_utf8";
-  v_title    text;                        -- the open block, as long as an underline can make it a heading
+  v_title    text;                        -- the open block, if an underline can make it a heading
   v_closing  text;                        -- what ends the open fence, HTML block or front matter
   v_margin   int := 3;                    -- how far that may be indented
   v_list     int := 0;                    -- the column where the text of the open list item begins
@@ -389,7 +393,8 @@ begin
     elsif v_body = '' then
       v_opens := true;
 
-    elsif v_first in ('`', '~') and v_indent <= v_list + 3 and v_body ~ '^(`{3,}[^`]*|~{3,}.*)$' then
+    elsif v_first in ('`', '~') and v_indent <= v_list + 3
+          and v_body ~ '^(`{3,}[^`]*|~{3,}.*)$' then
       v_opens := true;
       v_solid := true;
       v_margin := v_indent + 3;
@@ -489,10 +494,10 @@ $$;
 comment on function ragdb_data._markdown_blocks(text) is
 $$The headings, paragraphs, lists, tables and code blocks of a Markdown text, with their offsets.
 
-Blank lines separate blocks and belong to none. Headings are ATX (# Title) and setext (one line underlined
-with = or -), outside list items, quotes, fenced and indented code, HTML comments and <pre>, and YAML front
-matter. solid marks what should not be divided: a fenced block, a table. opens_page marks the first block
-after a form feed.$$;
+Blank lines separate blocks and belong to none. Headings are ATX (# Title) and setext (one line
+underlined with = or -), outside list items, quotes, fenced and indented code, HTML comments and
+<pre>, and YAML front matter. solid marks what should not be divided: a fenced block, a table.
+opens_page marks the first block after a form feed.$$;
 
 
 create or replace function ragdb_data._divide(
@@ -527,7 +532,8 @@ begin
     if length > p_limit then
       return query
         select *
-          from ragdb_data._divide(v_piece, p_limit, p_token_pattern, p_pieces[2:], char_start, byte_start);
+          from ragdb_data._divide(v_piece, p_limit, p_token_pattern, p_pieces[2:],
+                                  char_start, byte_start);
     elsif v_visible <> '' then
       char_end := char_start + char_length(v_visible);
       byte_end := byte_start + octet_length(v_visible);
@@ -544,12 +550,13 @@ $$;
 comment on function ragdb_data._divide(text, int, text, text[], int, int) is
 $$Divide a text into units of at most p_limit, at the coarsest level that allows it.
 
-p_pieces are regular expressions from coarse to fine; the matches of each cover a text without gaps. A piece
-that is too long is divided by the next. The key is a hash of the unit's opening, then of all of it: the
-order in which chunk_markdown() considers cutting before it.$$;
+p_pieces are regular expressions from coarse to fine; the matches of each cover a text without
+gaps. A piece that is too long is divided by the next. The key is a hash of the unit's opening,
+then of all of it: the order in which chunk_markdown() considers cutting before it.$$;
 
 
-create or replace function ragdb_data._markdown_units(p_text text, p_limit int, p_token_pattern text)
+create or replace function ragdb_data._markdown_units(
+  p_text text, p_limit int, p_token_pattern text)
   returns table (char_start int, char_end int, byte_start int, byte_end int, length int, key bigint,
                  heading_level int, heading text, opens_page boolean)
   language plpgsql
@@ -560,7 +567,8 @@ create or replace function ragdb_data._markdown_units(p_text text, p_limit int, 
 as $$
 declare
   c_sentence constant text :=
-    $re$(?:[^.!?。！？]|[.!?]+["')\]’”»]*[^.!?。！？"')\]’”»[:space:]])*[.!?。！？]*["')\]’”»]*[[:space:]]*$re$;
+    $re$(?:[^.!?。！？]|[.!?]+["')\]’”»]*[^.!?。！？"')\]’”»[:space:]])*$re$
+    || $re$[.!?。！？]*["')\]’”»]*[[:space:]]*$re$;
   c_item     constant text := '[^\n]*(?:\n+(?![ \t]*(?:[-*+]|\d{1,9}[.)])[ \t])[^\n]+)*\n*';
   c_smaller  constant text[] := array[
     '[^\n]*\n?',
@@ -575,7 +583,8 @@ declare
 begin
   for v_block in select * from ragdb_data._markdown_blocks(p_text) loop
     v_content := convert_from(
-      substring(v_bytes from v_block.byte_start + 1 for v_block.byte_end - v_block.byte_start), 'UTF8');
+      substring(v_bytes from v_block.byte_start + 1 for v_block.byte_end - v_block.byte_start),
+      'UTF8');
     length := case when p_token_pattern is null then char_length(v_content)
                    else regexp_count(v_content, p_token_pattern) end;
     v_limit := p_limit;
@@ -608,14 +617,15 @@ begin
       return next;
     else
       return query
-        select unit.char_start, unit.char_end, unit.byte_start, unit.byte_end, unit.length, unit.key,
-               v_block.heading_level,
+        select unit.char_start, unit.char_end, unit.byte_start, unit.byte_end, unit.length,
+               unit.key, v_block.heading_level,
                case when unit.ordinality = 1 then v_block.heading end,
                v_block.opens_page and unit.ordinality = 1
-          from ragdb_data._divide(v_content, v_limit, p_token_pattern,
-                             case when v_block.solid then c_smaller
-                                  else c_item || (c_sentence || c_smaller) end,
-                             v_block.char_start, v_block.byte_start)
+          from ragdb_data._divide(
+                 v_content, v_limit, p_token_pattern,
+                 case when v_block.solid then c_smaller
+                      else c_item || (c_sentence || c_smaller) end,
+                 v_block.char_start, v_block.byte_start)
                with ordinality as unit;
     end if;
   end loop;
@@ -625,8 +635,9 @@ $$;
 comment on function ragdb_data._markdown_units(text, int, text) is
 $$What chunk_markdown() never divides: blocks, and the parts of those longer than p_limit.
 
-A long list is divided into its items, a long paragraph or item into sentences, a long sentence or solid
-block into lines, a long line into groups of words, these into letters. heading_level marks the units of a heading, heading the first of them.$$;
+A long list is divided into its items, a long paragraph or item into sentences, a long sentence or
+solid block into lines, a long line into groups of words, these into letters. heading_level marks
+the units of a heading, heading the first of them.$$;
 
 
 create or replace function ragdb_data._group_sections(
@@ -669,9 +680,9 @@ $$;
 comment on function ragdb_data._group_sections(int[], int[], int[], int[], boolean[], int) is
 $$Which sections share chunks: the last section of every group.
 
-A section shorter than p_short joins the sibling or child after it, else the parent before it; a heading
-without any text joins whatever is before it. No group crosses the begin of a page. p_bodies counts the units
-other than headings up to the end of each section.$$;
+A section shorter than p_short joins the sibling or child after it, else the parent before it; a
+heading without any text joins whatever is before it. No group crosses the begin of a page.
+p_bodies counts the units other than headings up to the end of each section.$$;
 
 
 create or replace function ragdb_data._choose_cuts(
@@ -688,7 +699,7 @@ declare
   v_chunks int[] := '{}';
   v_count  int := 0;
   v_first  int := p_first;
-  v_lasts  int[] := array[p_last];      -- ends of the range to divide and of those waiting to its right
+  v_lasts  int[] := array[p_last];      -- ends of the range to divide, on those right of it
   v_depths int[] := array[0];
   v_top    int := 1;
   v_last   int;
@@ -757,10 +768,10 @@ $$;
 comment on function ragdb_data._choose_cuts(int[], int[], bigint[], int, int, int) is
 $$Cut the units p_first to p_last into chunks of at most p_limit: the last unit of every chunk.
 
-What is too long is cut before the unit with the smallest key that leaves a quarter of p_limit on both sides,
-then both halves likewise. So a cut depends on the units around it, not on where the chunk before it ended,
-and an edit moves no cut elsewhere. Where no key decides (the largest bigint forbids a cut), or after 64
-cuts in a row that brought little, the middle is taken.$$;
+What is too long is cut before the unit with the smallest key that leaves a quarter of p_limit on
+both sides, then both halves likewise. So a cut depends on the units around it, not on where the
+chunk before it ended, and an edit moves no cut elsewhere. Where no key decides (the largest
+bigint forbids a cut), or after 64 cuts in a row that brought little, the middle is taken.$$;
 
 
 create or replace function ragdb.chunk_markdown(
@@ -902,17 +913,18 @@ $$;
 comment on function ragdb.chunk_markdown(text, int, int, text) is
 $$Split Markdown, or any text in paragraphs, along its headings and paragraphs.
 
-Chunks have at most p_size (characters, or tokens as ragdb.count_tokens() estimates them) and hold whole
-paragraphs, list blocks, tables and code blocks; only what is longer than a chunk is divided, at the ends of
-sentences, lines or words. A heading begins a chunk and stays with the text below it. heading_path lists the
-headings above the text, outermost first, in plain words. A section of less than 20 tokens (100 characters)
-joins the sibling or child after it, else the parent before it; the path of such a chunk is what the paths of
-its texts have in common, where headings without text and the text before the first heading do not count.
-A form feed begins a new chunk.
+Chunks have at most p_size (characters, or tokens as ragdb.count_tokens() estimates them) and hold
+whole paragraphs, list blocks, tables and code blocks; only what is longer than a chunk is
+divided, at the ends of sentences, lines or words. A heading begins a chunk and stays with the
+text below it. heading_path lists the headings above the text, outermost first, in plain words. A
+section of less than 20 tokens (100 characters) joins the sibling or child after it, else the
+parent before it; the path of such a chunk is what the paths of its texts have in common, where
+headings without text and the text before the first heading do not count. A form feed begins a new
+chunk.
 
-Where a long section is cut depends on the paragraphs around the cut only: an edit normally changes the
-chunk it is in and at most the next, however long the document. p_overlap repeats that much of the chunk
-before, in whole paragraphs, within a section.
+Where a long section is cut depends on the paragraphs around the cut only: an edit normally
+changes the chunk it is in and at most the next, however long the document. p_overlap repeats that
+much of the chunk before, in whole paragraphs, within a section.
 
 Example: select heading_path, content from ragdb.chunk_markdown(body);
 
@@ -920,7 +932,8 @@ Raises PT422 invalid_chunk_size, invalid_chunk_unit.$$;
 
 
 create or replace function ragdb.chunk_text(p_text text, p_profile jsonb default '{}')
-  returns table (ordinal int, char_start int, char_end int, content text, heading_path text[], page int)
+  returns table (ordinal int, char_start int, char_end int, content text, heading_path text[],
+                 page int)
   language plpgsql
   immutable
   parallel safe
@@ -1013,14 +1026,15 @@ $$Split a text by a chunk profile.
 The profile is a JSON object; every key may be left out:
   chunker     markdown (default; also right for plain text) or recursive
   size        the most a chunk holds, default 512
-  overlap     what consecutive chunks share, default 0, for recursive a tenth of the size, at most 50
+  overlap     what neighbours share, default 0, for recursive a tenth of the size, at most 50
   unit        tokens (default, see ragdb.count_tokens()) or characters
   separators  for recursive: the strings to split at, coarsest first
 
-A form feed separates pages, as the text of a PDF has it: no chunk crosses it, and page counts from 1. A text
-without form feeds has page null. Offsets are those of ragdb.chunk_markdown() and ragdb.chunk_recursive(), in
-the whole text.
+A form feed separates pages, as the text of a PDF has it: no chunk crosses it, and page counts
+from 1. A text without form feeds has page null. Offsets are those of ragdb.chunk_markdown() and
+ragdb.chunk_recursive(), in the whole text.
 
-Example: select * from ragdb.chunk_text(body, '{"chunker": "recursive", "size": 256, "unit": "characters"}');
+Example: select * from ragdb.chunk_text(body, '{"chunker": "recursive", "size": 256, "unit":
+"characters"}');
 
 Raises PT422 invalid_chunk_profile, invalid_chunk_size.$$;

@@ -7,6 +7,7 @@ bound by row level security here.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +21,9 @@ from psycopg.types.json import Jsonb, set_json_dumps
 from psycopg_pool import AsyncConnectionPool
 
 from ragdb.errors import Problem, RagdbError, from_database
+
+# After an error psycopg warns that the rest of the pipeline did not run: nobody expects it to.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 T = TypeVar("T")
 Role = Literal["ragdb_service", "ragdb_admin"]

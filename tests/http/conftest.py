@@ -13,7 +13,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from pytest_postgresql.janitor import DatabaseJanitor
-from rest import Service, Tenant, running
+from rest import Service, Tenant, create_tenant, running
 
 from ragdb.db import Caller, Database
 
@@ -32,19 +32,19 @@ def shared(installed: Any) -> Iterator[SimpleNamespace]:
     janitor.drop()
     with janitor:
         password = secrets.token_urlsafe()
-        login = sql.Identifier(f"test_http_{secrets.token_hex(4)}")
+        login = f"test_http_{secrets.token_hex(4)}"
         with psycopg.connect(**superuser, autocommit=True) as connection:
             connection.execute(
                 sql.SQL("create role {} login password {} in role ragdb_service").format(
-                    login, password
+                    sql.Identifier(login), password
                 )
             )
         yield SimpleNamespace(
             superuser_url=make_conninfo(**superuser),
-            url=make_conninfo(**superuser | {"user": login.as_string().strip('"'), "password": password}),
+            url=make_conninfo(**superuser | {"user": login, "password": password}),
         )
         with psycopg.connect(**superuser, autocommit=True) as connection:
-            connection.execute(sql.SQL("drop role {}").format(login))
+            connection.execute(sql.SQL("drop role {}").format(sql.Identifier(login)))
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +59,7 @@ def operator(shared: SimpleNamespace) -> Iterator[Callable[..., list[dict[str, A
     """Call a stored function as an operator acting for an organization."""
     with Database.connect(shared.superuser_url) as database:
 
-        def call(organization: str | None, function: str, **arguments: Any) -> list[dict[str, Any]]:
+        def call(organization: str, function: str, **arguments: Any) -> list[dict[str, Any]]:
             caller = Caller(role="ragdb_admin", organization=organization)
             return database.call(caller, function, **arguments)
 
@@ -67,35 +67,17 @@ def operator(shared: SimpleNamespace) -> Iterator[Callable[..., list[dict[str, A
 
 
 @pytest.fixture
-def tenant(
-    rest: Service, operator: Callable[..., list[dict[str, Any]]]
-) -> Iterator[Callable[[str], Tenant]]:
-    """Make an organization whose client talks to the service."""
-    tenants: list[Tenant] = []
-
-    def make(name: str) -> Tenant:
-        slug = f"{name}-{secrets.token_hex(4)}"
-        operator(
-            None, "create_organization",
-            p_name=name, p_slug=slug, p_admin_email=f"admin@{slug}.test",
-        )  # fmt: skip
-        key = operator(slug, "create_api_key", p_name="test")[0]["key"]
-        tenants.append(Tenant(slug, key, rest.client(key)))
-        return tenants[-1]
-
-    yield make
-    for made in tenants:
-        made.http.close()
+def acme(shared: SimpleNamespace, rest: Service) -> Iterator[Tenant]:
+    tenant = create_tenant(shared.superuser_url, rest, "acme")
+    with tenant.http:
+        yield tenant
 
 
 @pytest.fixture
-def acme(tenant: Callable[[str], Tenant]) -> Tenant:
-    return tenant("acme")
-
-
-@pytest.fixture
-def globex(tenant: Callable[[str], Tenant]) -> Tenant:
-    return tenant("globex")
+def globex(shared: SimpleNamespace, rest: Service) -> Iterator[Tenant]:
+    tenant = create_tenant(shared.superuser_url, rest, "globex")
+    with tenant.http:
+        yield tenant
 
 
 @pytest.fixture

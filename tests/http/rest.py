@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from ragdb.db import Caller, Database
 
 SERVE = """
 import sys
@@ -50,7 +53,8 @@ class Service:
                 return lines
 
     def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=60)
 
 
@@ -78,6 +82,19 @@ class Tenant:
         return response.json()
 
 
+def create_tenant(superuser_url: str, service: Service, name: str) -> Tenant:
+    """A new organization under a name that no other has."""
+    slug = f"{name}-{secrets.token_hex(4)}"
+    with Database.connect(superuser_url) as database:
+        database.call(
+            Caller(role="ragdb_admin"), "create_organization",
+            p_name=name, p_slug=slug, p_admin_email=f"admin@{slug}.test",
+        )  # fmt: skip
+        operator = Caller(role="ragdb_admin", organization=slug)
+        key = database.call(operator, "create_api_key", p_name="test")[0]["key"]
+    return Tenant(slug, key, service.client(key))
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -91,7 +108,9 @@ def launch(database_url: str, port: int, stderr: Path, **environ: str) -> subpro
         return subprocess.Popen(
             [sys.executable, "-c", SERVE, str(port)],
             stderr=log,
-            env=own | {"RAGDB_DATABASE_URL": database_url, "RAGDB_HOME": str(stderr.parent)} | environ,
+            env=own
+            | {"RAGDB_DATABASE_URL": database_url, "RAGDB_HOME": str(stderr.parent)}
+            | environ,
         )
 
 
@@ -133,7 +152,6 @@ def problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
     assert document["status"] == status
     assert document["title"]
     assert document["detail"] == document["message"]
-    assert document["detail"].endswith(".") or code == "invalid_value"
     assert document["instance"] == response.request.url.raw_path.decode().partition("?")[0]
     assert document["request_id"] == response.headers["X-Request-ID"]
     return document

@@ -110,9 +110,7 @@ def test_a_key_grants_no_more_than_it_holds(
     rest: Service, acme: Tenant, operator: Operator
 ) -> None:
     document = acme.put("Keys rotate every 90 days.")
-    [reader] = operator(
-        acme.slug, "create_api_key", p_name="reader", p_permissions=["rag:read"]
-    )
+    [reader] = operator(acme.slug, "create_api_key", p_name="reader", p_permissions=["rag:read"])
     with rest.client(reader["key"]) as client:
         assert client.post("/api/v1/search", json={"query": "keys"}).json()["count"] == 1
         put = client.post("/api/v1/documents", json={"content": "Mine."})

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from rest import Service, free_port, launch, problem, running
+from rest import Service, Tenant, create_tenant, free_port, launch, problem, running
 
 CALLER = """
 create or replace function ragdb.require(p_permission text) returns int4
@@ -36,9 +36,15 @@ def service(database: Any, tmp_path: Path) -> Iterator[Service]:
 
 
 @pytest.fixture
-def client(service: Service, acme: Any) -> Iterator[httpx.Client]:
-    with service.client(acme.key) as client:
-        yield client
+def tenant(service: Service, database: Any) -> Iterator[Tenant]:
+    tenant = create_tenant(database.superuser_url, service, "acme")
+    with tenant.http:
+        yield tenant
+
+
+@pytest.fixture
+def client(tenant: Tenant) -> httpx.Client:
+    return tenant.http
 
 
 def test_a_current_database_is_ready(client: httpx.Client) -> None:
@@ -93,12 +99,12 @@ def test_lost_connections_are_replaced(
         end_sessions()
     assert client.get("/health/ready").status_code == 200
 
-    name = db.info.dbname
-    db.execute(f"alter database {name} allow_connections false".encode())
+    database_name = db.info.dbname
+    db.execute(f"alter database {database_name} connection limit 0".encode())
     end_sessions()
     problem(client.get("/health/ready"), 503, "database_unavailable")
     assert client.get("/health/live").status_code == 200
-    db.execute(f"alter database {name} allow_connections true".encode())
+    db.execute(f"alter database {database_name} connection limit -1".encode())
     while client.get("/health/ready").status_code != 200:
         time.sleep(0.1)
     assert client.post("/api/v1/search", json={"query": "keys"}).status_code == 200
@@ -119,9 +125,9 @@ def test_a_fault_is_told_to_the_log_alone(
 
 
 def test_reading_operations_run_read_only(
-    client: httpx.Client, acme: Any, db: psycopg.Connection
+    client: httpx.Client, tenant: Tenant, db: psycopg.Connection
 ) -> None:
-    path = f"/api/v1/documents/{acme.put('Keys rotate.')['document_id']}"
+    path = f"/api/v1/documents/{tenant.put('Keys rotate.')['document_id']}"
     db.execute(CALLER.replace("'%'", "'PT409'").encode())
     for response in (
         client.get("/api/v1/documents"),
@@ -139,10 +145,7 @@ def test_reading_operations_run_read_only(
         problem(response, 409, "read_only_off")
 
 
-def test_requests_that_have_begun_are_finished(
-    database: Any, acme: Any, tmp_path: Path
-) -> None:
-    acme.put("Keys rotate every 90 days.")
+def test_requests_that_have_begun_are_finished(database: Any, tmp_path: Path) -> None:
     asked, stopping = threading.Event(), threading.Event()
 
     class Model(BaseHTTPRequestHandler):
@@ -151,7 +154,8 @@ def test_requests_that_have_begun_are_finished(
             asked.set()
             stopping.wait(60)
             time.sleep(0.5)
-            body = json.dumps({"choices": [{"message": {"role": "assistant", "content": "90 days [1]"}}]})
+            message = {"role": "assistant", "content": "They rotate every 90 days [1]."}
+            body = json.dumps({"choices": [{"message": message}]})
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -165,7 +169,9 @@ def test_requests_that_have_begun_are_finished(
         threading.Thread(target=model.handle_request).start()
         url = f"http://127.0.0.1:{model.server_port}"
         with running(database.url, tmp_path, RAGDB_LLM_URL=url) as service:
-            with service.client(acme.key) as client:
+            acme = create_tenant(database.superuser_url, service, "acme")
+            with acme.http as client:
+                acme.put("Keys rotate every 90 days.")
                 question = {"question": "How often do keys rotate?"}
                 asking = threading.Thread(
                     target=lambda: answers.append(client.post("/api/v1/ask", json=question))
@@ -185,4 +191,12 @@ def test_an_occupied_port_is_named(database: Any, service: Service, tmp_path: Pa
     port = int(service.url.rpartition(":")[2])
     process = launch(database.url, port, tmp_path / "second")
     assert process.wait(60) != 0
-    assert str(port) in (tmp_path / "second").read_text()
+    assert f"port {port}: Address already in use." in (tmp_path / "second").read_text()
+
+
+def test_workers_do_not_outlive_a_killed_parent(service: Service) -> None:
+    service.process.kill()
+    service.process.wait()
+    with service.client() as client, pytest.raises(httpx.TransportError):
+        while client.get("/health/live").status_code == 200:
+            time.sleep(0.1)

@@ -106,5 +106,7 @@ def test_the_page_asks_nobody_else(rest: Service, path: str) -> None:
 
 def test_importing_ragdb_imports_no_web_framework() -> None:
     script = "import ragdb, sys; print(sorted({'litestar', 'granian', 'psycopg'} & {*sys.modules}))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"

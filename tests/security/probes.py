@@ -54,7 +54,9 @@ class Looker:
         step_down(self.connection, self.world, self.subject)
 
     def step_up(self) -> None:
-        self.connection.execute("reset session authorization; reset role")
+        self.connection.execute(
+            "reset session authorization; reset role; set local ragdb.context = ''"
+        )
 
     def ask(self, statement: str, arguments: Iterable[object] = ()) -> Outcome:
         """Run one statement in a part of the transaction that is rolled back."""
@@ -62,6 +64,15 @@ class Looker:
         try:
             with rolled_back(self.connection):
                 return self._rows(statement, arguments)
+        except psycopg.Error as error:
+            return self._failed(error)
+
+    def ask_and_keep(self, statement: str) -> Outcome:
+        """As ask(), but what it did stays until the caller's own block ends."""
+        self.notices.clear()
+        try:
+            with self.connection.transaction():
+                return self._rows(statement, ())
         except psycopg.Error as error:
             return self._failed(error)
 

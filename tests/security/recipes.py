@@ -129,18 +129,26 @@ class Recipes:
         """With defaults only, with everything one's own, and with each argument somebody else's."""
         base = {name: self._own(function, name, type_) for name, type_, _ in function.arguments}
         types = {name: type_ for name, type_, _ in function.arguments}
-        optional = {name for name, _, has_default in function.arguments if has_default}
 
         def call(values: dict[str, Any]) -> Call:
             return Call(function, tuple((name, types[name], value) for name, value in values.items()))
 
         yield call(base)
-        if optional:
-            yield call({name: value for name, value in base.items() if name not in optional})
+        if any(has_default for _, _, has_default in function.arguments):
+            yield self.plainest(function)
         if not function.is_pure:
             for name, type_ in types.items():
                 for value in self._foreign(function, name, type_):
                     yield call({**base, name: value})
+
+    def plainest(self, function: Function) -> Call:
+        """The call with defaults wherever there are any."""
+        values = (
+            (name, type_, self._own(function, name, type_))
+            for name, type_, has_default in function.arguments
+            if not has_default
+        )
+        return Call(function, tuple(values))
 
     def _own(self, function: Function, name: str, type_: str) -> Any:
         for key in (f"{name} {type_}", name):

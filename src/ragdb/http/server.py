@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
 import sys
+import threading
+import time
 from functools import partial
 
 import psycopg
 from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import Server
+from litestar import Litestar
 
 from ragdb import __version__, install
 from ragdb.errors import RagdbError, from_database
@@ -23,14 +29,14 @@ def serve(settings: Settings, host: str, port: int, workers: int = 1) -> None:
     """Serve until SIGTERM or SIGINT; requests that have begun are finished.
 
     Never migrates: raises VersionMismatch for a database that is not of this version, RagdbError
-    where there is none to ask, SettingsError where none is configured.
+    where there is none to ask, SettingsError where none is configured or the address is taken.
     """
     if settings.database_url is None:
         raise SettingsError("RAGDB_DATABASE_URL: no database is configured. Run: ragdb init")
     _require_current(settings.database_url)
     server = Server(
         "ragdb.http.app",
-        address=host,
+        address=_free_address(host, port),
         port=port,
         interface=Interfaces.ASGI,
         workers=workers,
@@ -39,7 +45,19 @@ def serve(settings: Settings, host: str, port: int, workers: int = 1) -> None:
         log_dictconfig=logs.CONFIG,
     )
     server.on_startup(partial(_announce, host, port))
-    server.serve(target_loader=partial(create_app, settings), wrap_loader=False)
+    server.serve(target_loader=partial(_load, settings, os.getpid()), wrap_loader=False)
+
+
+def _load(settings: Settings, parent: int) -> Litestar:
+    """The application, in a worker process that does not outlive its parent."""
+    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+    return create_app(settings)
+
+
+def _follow(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _require_current(url: str) -> None:
@@ -50,6 +68,21 @@ def _require_current(url: str) -> None:
         raise RagdbError(from_database(error)) from error
     if not found.ok:
         raise install.VersionMismatch(found.message)
+
+
+def _free_address(host: str, port: int) -> str:
+    """The IP address of a host; refuses one in use, which workers would share with its owner."""
+    try:
+        family, _, _, _, address = min(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise SettingsError(
+            f"RAGDB_HTTP_HOST, RAGDB_HTTP_PORT: cannot listen at {host}, port {port}:"
+            f" {error.strerror}."
+        ) from error
+    return str(address[0])
 
 
 def _announce(host: str, port: int) -> None:

@@ -1,0 +1,225 @@
+"""Every safeguard is missed when it is gone: each mutant must be noticed by a probe of this suite."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from catalogue import DEFINERS, RULES
+from mutants import Mutant, mutants
+from privileges import dump
+from probes import Looker, function_leaks, looked_at, table_leaks, view_leaks
+from recipes import Call
+from subjects import BY_NAME, Connection, rolled_back
+from test_catalogue import definers
+from test_permissions import NEEDS
+from world import World, acting
+from writes import Granted, granted, powerless_writes, write_leaks
+
+Count = Callable[[str, int], None]
+
+# In the order in which they are likely to notice.
+READERS = ("eddy", "admin", "analyst")
+CALLERS = ("owner", "admin", "eddy")
+
+
+class Watch:
+    """The probes of the suite, cut to what a mutant touches, on one superuser's connection."""
+
+    def __init__(self, connection: Connection, world: World) -> None:
+        self.connection = connection
+        self.lookers = {
+            name: Looker(connection, world, BY_NAME[name])
+            for name in ("owner", "admin", "eddy", "vera", "analyst", "powerless")
+        }
+        self.world = world
+        self.calls = {name: list(looked_at(self.lookers[name])) for name in CALLERS}
+        self.grants = list(granted(connection, "ragdb_service"))
+        self.privileges = dump(connection)
+        self.definers = definers(connection)
+        self.unharmed = frozenset(self._complaints(None))
+
+    def notices(self, mutant: Mutant) -> str | None:
+        """The first probe that complains of a mutant and did not complain before."""
+        with self._mutated(mutant) as is_applied:
+            if not is_applied:
+                return "refused by PostgreSQL"
+            return next((c for c in self._complaints(mutant) if c not in self.unharmed), None)
+
+    @contextmanager
+    def _mutated(self, mutant: Mutant) -> Iterator[bool]:
+        with rolled_back(self.connection):
+            try:
+                self.connection.execute(mutant.statement.encode())
+            except psycopg.Error:
+                yield False
+            else:
+                yield True
+
+    def _complaints(self, mutant: Mutant | None) -> Iterator[str]:
+        """What the probes say, cheapest first; of everything when there is no mutant."""
+        try:
+            if mutant is None or mutant.tables:
+                yield from self._tables(mutant)
+            if mutant is None or mutant.views:
+                yield from self._views(mutant)
+            if mutant is None or mutant.functions:
+                yield from self._functions(mutant)
+            yield from self._catalogue()
+        except psycopg.Error as error:
+            yield f"{type(error).__name__}: {error}"
+
+    def _tables(self, mutant: Mutant | None) -> Iterator[str]:
+        tables = list(mutant.tables) if mutant else [grant.table for grant in self.grants]
+        for name in READERS:
+            yield from table_leaks(self.lookers[name], tables)
+        grants: list[Granted] = [grant for grant in self.grants if grant.table in tables]
+        for name in ("admin", "vera"):
+            yield from write_leaks(self.lookers[name], grants)[0]
+        yield from powerless_writes(self.lookers["powerless"], grants)[0]
+
+    def _views(self, mutant: Mutant | None) -> Iterator[str]:
+        views = mutant.views if mutant else ("ragdb.sources",)
+        for name in ("eddy", "owner"):
+            yield from view_leaks(self.lookers[name], views)
+
+    def _functions(self, mutant: Mutant | None) -> Iterator[str]:
+        if mutant is None:
+            return
+        for name in CALLERS:
+            calls = [call for call in self.calls[name] if call.function.name in mutant.functions]
+            yield from function_leaks(self.lookers[name], calls)
+        yield from self._forbidden(set(mutant.functions))
+
+    def _forbidden(self, names: set[str]) -> Iterator[str]:
+        """Calls that a key without permissions gets an answer to."""
+        looker = self.lookers["powerless"]
+        with rolled_back(self.connection):
+            looker.step_down()
+            for name in sorted(names & NEEDS.keys()):
+                call: Call = next(c for c in self.calls["admin"] if c.function.name == name)
+                error = looker.ask(call.statement, call.arguments).error
+                if error[:1] != ("PT403",):
+                    yield f"powerless: {call} is not refused: {error}"
+
+    def _catalogue(self) -> Iterator[str]:
+        for rule, query in RULES.items():
+            for row in self.connection.execute(query.encode()).fetchall():
+                yield f"{rule}: {row}"
+        if definers(self.connection) != self.definers or len(self.definers) != len(DEFINERS):
+            yield "the definer functions are not the known ones"
+        if dump(self.connection) != self.privileges:
+            yield "the privileges are not the committed ones"
+
+
+@pytest.fixture(scope="module")
+def watch(world: World) -> Iterator[Watch]:
+    with world.connect() as connection:
+        yield Watch(connection, world)
+
+
+def test_every_mutant_is_noticed(watch: Watch, count: Count) -> None:
+    tried: Counter[str] = Counter()
+    unnoticed: list[str] = []
+    for mutant in mutants(watch.connection):
+        tried[mutant.kind] += 1
+        if watch.notices(mutant) is None:
+            unnoticed.append(str(mutant))
+    for kind, number in tried.items():
+        count(f"mutants, {kind}", number)
+    count("mutants tried", tried.total())
+    count("mutants killed", tried.total() - len(unnoticed))
+    assert tried.total() > 300
+    assert unnoticed == []
+
+
+# Function, what is taken out of it, and what remains.
+IDENTITY = (
+    ("ragdb_data._context()", "is distinct from ragdb_private.mac(v_payload, v_inner_pad, v_outer_pad)",
+     "is distinct from right(v_context, 64)"),
+    ("ragdb_data._context()", "and u.is_active", ""),
+    ("ragdb_data._context()", "l.login = session_user", "l.login = current_user"),
+    ("ragdb.begin_context(text)", "v_key.revoked_at is not null", "false"),
+    ("ragdb.begin_context(text)", "not v_key.is_active", "false"),
+    ("ragdb.begin_context(text)", "v_key.expires_at <= now()", "false"),
+    ("ragdb_private.visible_scopes(int4, int4, int4)", "(s.user_no is null or s.user_no = p_user_no)", "true"),
+    ("ragdb_private.visible_scopes(int4, int4, int4)", "m.user_no = p_user_no", "true"),
+    ("ragdb_private.visible_scopes(int4, int4, int4)",
+     "(p_workspace_no is null or s.workspace_no is null or s.workspace_no = p_workspace_no)", "true"),
+    ("ragdb_private.visible_scopes(int4, int4, int4)", "or w.is_open", "or true"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("function", "safeguard", "without"), IDENTITY)
+def test_identity_checks_are_missed(
+    world: World, function: str, safeguard: str, without: str, count: Count
+) -> None:
+    with world.connect() as connection, rolled_back(connection):
+        assert _identity_holds(connection, world)
+        row = connection.execute(
+            "select pg_get_functiondef(%s::regprocedure)", (function,)
+        ).fetchone()
+        assert row and safeguard in row[0], f"{function} no longer says {safeguard}"
+        connection.execute(row[0].replace(safeguard, without, 1).encode())
+        count("mutants tried", 1)
+        count("mutants killed", 1)
+        assert not _identity_holds(connection, world)
+
+
+def _identity_holds(connection: Connection, world: World) -> bool:
+    """The forgery suite's claims that one connection can check inside one transaction."""
+    keys, acme = world.acme.keys, world.acme
+    broken = (
+        "update ragdb_data.api_key set revoked_at = now()",
+        "update ragdb_data.api_key set expires_at = now()",
+        "update ragdb_data.app_user set is_active = false",
+    )
+    refused = all(not _opens(connection, keys["vera"], statement) for statement in broken)
+    forged = f"{acme.org_no}|1|0|0|*|0|english|" + "0" * 64
+    scopes = {
+        who: _ask(connection, "select count(*) from ragdb_data.document", key=keys[who])
+        for who in ("eddy", "carol", "admin", "limited", "vera")
+    }
+    expected = {"eddy": 7, "carol": 11, "admin": 7, "limited": 5, "vera": 5}
+    login = world.logins["analyst"]
+    inactive = "update ragdb_data.app_user set is_active = false"
+    return (
+        refused
+        and _ask(connection, "select ragdb.current_org_no()", context=forged) == "28000"
+        and _ask(connection, "select ragdb.current_org_no()", login=login) == acme.org_no
+        and _ask(connection, "select ragdb.current_org_no()", login=login, before=inactive) is None
+        and _ask(connection, "select ragdb.current_org_no()", role=login) is None
+        and scopes == expected
+    )
+
+
+def _opens(connection: Connection, key: str, statement: str) -> bool:
+    return _ask(connection, "select ragdb.current_org_no()", key=key, before=statement) != "PT401"
+
+
+def _ask(
+    connection: Connection, query: str, *, key: str = "", context: str = "", login: str = "",
+    role: str = "ragdb_service", before: str = "select 1",
+) -> Any:  # fmt: skip
+    """The answer to a query, or the SQLSTATE it fails with."""
+    try:
+        with rolled_back(connection):
+            connection.execute(before.encode())
+            if login:
+                connection.execute(f"set local session authorization {login}".encode())
+                return _value(connection, query)
+            with acting(connection, role, key or None):
+                if context:
+                    connection.execute("select set_config('ragdb.context', %s, true)", (context,))
+                return _value(connection, query)
+    except psycopg.Error as error:
+        return error.sqlstate
+
+
+def _value(connection: Connection, query: str) -> Any:
+    row = connection.execute(query.encode()).fetchone()
+    return row and row[0]

@@ -1,0 +1,200 @@
+"""What each function asks of a caller, and what keys, members and workspaces keep apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+from probes import Looker
+from recipes import Recipes, functions
+from subjects import BY_NAME, Connection, Subject, rolled_back
+from world import WORD, World, acting, found
+
+Look = Callable[[Subject], Looker]
+Count = Callable[[str, int], None]
+
+# A function that is not here is open to every credential, because it reads and writes nothing of
+# an organization, or only what the caller is.
+NEEDS = {
+    "add_member": "user:manage",
+    "add_workspace_member": "user:manage",
+    "ask": "rag:read",
+    "ask_begin": "rag:read",
+    "ask_finish": "rag:read",
+    "create_api_key": "api:manage",
+    "create_workspace": "rag:config",
+    "delete_document": "data:write",
+    "delete_documents": "data:write",
+    "explain_search": "rag:read",
+    "get_document": "rag:read",
+    "list_documents": "rag:read",
+    "maintain": "data:write",
+    "put_document": "data:write",
+    "put_documents": "data:write",
+    "require": "rag:read",
+    "revoke_api_key": "api:manage",
+    "search": "rag:read",
+}
+OPEN = {
+    "begin_context", "chunk_markdown", "chunk_recursive", "chunk_text", "context", "count_tokens",
+    "current_org", "current_org_no", "current_scopes", "current_user_id", "current_user_no", "embed",
+    "embed_batch", "record_use", "version", "whoami", "words",
+}  # fmt: skip
+
+
+def test_each_function_needs_the_permission_it_names(look: Look, world: World, count: Count) -> None:
+    looker = look(BY_NAME["admin"])
+    connection, admin = looker.connection, BY_NAME["admin"]
+    permissions = [
+        permission
+        for (permission,) in connection.execute(
+            "select distinct unnest(permissions) from ragdb_data.role order by 1"
+        ).fetchall()
+        if permission != "*"
+    ]
+    needed: dict[str, set[str]] = {}
+    with rolled_back(connection):
+        keys = {permission: _key(connection, world, [permission]) for permission in permissions}
+        recipes = Recipes(connection, world, admin)
+        calls = {
+            function.name: recipes.plainest(function)
+            for function in functions(connection)
+            if function.schema == "ragdb" and "ragdb_service" in function.callers
+        }
+        for permission, key in keys.items():
+            with rolled_back(connection), acting(connection, "ragdb_service", key):
+                for name, call in calls.items():
+                    outcome = looker.ask(call.statement, call.arguments)
+                    if outcome.error[:1] not in (("PT403",), ("42501",)):
+                        needed.setdefault(name, set()).add(permission)
+    count("permissions: calls", len(calls) * len(keys))
+    everything = set(permissions)
+    assert {name: allowed for name, allowed in needed.items() if allowed != everything} == {
+        name: {permission} for name, permission in NEEDS.items()
+    }
+    assert {name for name, allowed in needed.items() if allowed == everything} == OPEN
+    assert set(calls) == set(needed)
+
+
+def _key(connection: Connection, world: World, permissions: list[str], **given: object) -> str:
+    """A key of the administrator's with these permissions only."""
+    arguments = {"p_name": "test", "p_permissions": permissions, **given}
+    named = ", ".join(f"{name} => %({name})s" for name in arguments)
+    with acting(connection, "ragdb_service", world.acme.keys["admin"]):
+        row = connection.execute(
+            f"select key from ragdb.create_api_key({named})".encode(), arguments
+        ).fetchone()
+    connection.execute("reset role")
+    assert row
+    return row[0]
+
+
+def _run(connection: Connection, key: str, statement: str, *arguments: object) -> list[Any]:
+    with acting(connection, "ragdb_service", key):
+        rows = connection.execute(statement.encode(), arguments).fetchall()
+    connection.execute("reset role")
+    return rows
+
+
+def _refusal(connection: Connection, key: str, statement: str, *arguments: object) -> str | None:
+    """The SQLSTATE a call fails with."""
+    try:
+        with rolled_back(connection):
+            _run(connection, key, statement, *arguments)
+    except psycopg.Error as error:
+        return error.sqlstate
+    return None
+
+
+def test_a_private_copy_reveals_no_shared_one_and_the_reverse(world: World) -> None:
+    put = (
+        "select status, chunks from ragdb.put_document("
+        "'The same text.', 'T', 'same/id', p_source => 's', p_visibility => %s)"
+    )
+    with world.connect() as connection:
+        for first, second in (("private", "workspace"), ("workspace", "private")):
+            with rolled_back(connection):
+                _run(connection, world.acme.keys["carol"], put, first)
+                assert _run(connection, world.acme.keys["eddy"], put, second) == [("ingested", 1)]
+                mine = "select visibility from ragdb.documents where external_id = 'same/id'"
+                seen = {visibility for (visibility,) in _run(connection, world.acme.keys["eddy"], mine)}
+                assert seen == ({"workspace"} if first == "private" else {"workspace", "private"})
+
+
+def test_a_limited_key_stays_in_its_workspace(world: World) -> None:
+    limited, closed = world.acme.keys["limited"], world.acme.closed
+    with world.connect() as connection, rolled_back(connection):
+        assert _run(connection, limited, "select slug from ragdb.workspaces") == [("default",)]
+        for statement in (
+            "select * from ragdb.search('vault', p_workspace => %s)",
+            "select * from ragdb.put_document('x', p_workspace => %s)",
+            "select * from ragdb.create_api_key('x', p_workspace => %s)",
+            "select ragdb.add_workspace_member(%s, (select min(email) from ragdb.members))",
+        ):
+            assert _refusal(connection, limited, statement, closed) == "PT404"
+        [(key,)] = _run(connection, limited, "select key from ragdb.create_api_key('child')")
+        assert _run(connection, key, "select slug from ragdb.workspaces") == [("default",)]
+        # Members and workspaces belong to the whole organization.
+        mail = world.acme.emails["vera"]
+        assert _refusal(connection, limited, "select ragdb.add_member(%s, 'admin')", mail) == "PT403"
+        assert _refusal(connection, limited, "select ragdb.create_workspace('another')") == "PT403"
+
+
+def test_no_key_makes_a_stronger_one(world: World) -> None:
+    made = (
+        "select permissions from ragdb_data.api_key where key_no ="
+        " (select max(key_no) from ragdb_data.api_key)"
+    )
+    with world.connect() as connection, rolled_back(connection):
+        key = _key(connection, world, ["api:manage", "rag:read"])
+        for wished in (None, ["*"], ["user:manage"], ["rag:read", "data:write"]):
+            with rolled_back(connection):
+                _run(connection, key, "select ragdb.create_api_key('x', null, %s)", wished)
+                [(permissions,)] = connection.execute(made).fetchall()
+                assert set(permissions) <= {"api:manage", "rag:read"}
+        other = world.acme.emails["carol"]
+        assert _refusal(connection, key, "select ragdb.create_api_key('x', %s)", other) == "PT403"
+
+
+def test_no_key_hands_out_a_role_stronger_than_itself(world: World) -> None:
+    with world.connect() as connection, rolled_back(connection):
+        key = _key(connection, world, ["user:manage"])
+        mail = world.acme.emails["vera"]
+        assert _refusal(connection, key, "select ragdb.add_member(%s, 'admin')", mail) == "PT403"
+
+
+def test_only_who_manages_people_revokes_their_keys(world: World) -> None:
+    with world.connect() as connection, rolled_back(connection):
+        carol = world.acme.keys["carol"]
+        theirs = world.acme.ids["key"]
+        assert _refusal(connection, carol, "select ragdb.revoke_api_key(%s)", theirs) == "PT403"
+
+
+def test_adding_a_member_of_another_organization_shows_nothing_of_them(world: World) -> None:
+    """An account is shared by organizations; what one of them knows of it is not."""
+    stranger = world.globex.emails["carol"]
+    with world.connect() as connection, rolled_back(connection):
+        admin = world.acme.keys["admin"]
+        _run(connection, admin, "select ragdb.add_member(%s)", stranger)
+        rows = _run(connection, admin, "select u::text from ragdb_data.app_user u")
+        rows += _run(connection, admin, "select m::text from ragdb.members m")
+        foreign = {word for word in world.vocabulary.domains["globex"] if WORD.fullmatch(word)}
+        assert found(str(rows)) & foreign == found(stranger)
+
+
+def test_open_scope_opens_nothing_that_is_closed(world: World) -> None:
+    with world.connect() as connection, rolled_back(connection):
+        [(closed,)] = connection.execute(
+            "select workspace_no from ragdb_data.workspace where slug = %s", (world.acme.closed,)
+        ).fetchall()
+        for visibility in ("private", "workspace", "nonsense"):
+            answers = {
+                _refusal(
+                    connection, world.acme.keys["eddy"],
+                    "select ragdb_data._open_scope(%s, %s)", number, visibility,
+                )
+                for number in (closed, 999_999)
+            }  # fmt: skip
+            assert len(answers) == 1 and None not in answers
