@@ -80,3 +80,14 @@ comment on function ragdb_data._terms(text, text) is
 $$Hashed stems of a text in reading order, without stop words; 0 where a sentence or paragraph ends.
 
 p_language: name of a text search configuration. Hashes are 1 to 2^29.$$;
+
+create or replace function ragdb_data._length(p_terms int4[])
+  returns int4
+  language sql
+  immutable
+  security invoker
+  parallel safe
+  return cardinality(array_remove(p_terms, 0)) + 2 * (array_position(p_terms, 0) - 1);
+
+comment on function ragdb_data._length(int4[]) is
+$$Length of a chunk as BM25 counts it, from its words: the title's, which end at the first 0, three times.$$;

@@ -363,10 +363,10 @@ begin
   select i.ordinal, i.external_id, d.id,
          case
            when i.error is not null then 'failed'
-           when d.document_no = any (v_new) and d.body_no = any (v_created)
+           when d.document_no in (select unnest(v_new)) and d.body_no in (select unnest(v_created))
                 and row_number() over (partition by d.body_no order by i.ordinal) = 1 then 'ingested'
-           when d.document_no = any (v_new) then 'duplicate'
-           when d.document_no = any (v_document_nos || v_written) then 'updated'
+           when d.document_no in (select unnest(v_new)) then 'duplicate'
+           when d.document_no in (select unnest(v_document_nos || v_written)) then 'updated'
            else 'unchanged'
          end,
          case when i.error is null

@@ -12,6 +12,7 @@
 
 create or replace function ragdb_data._fuse(
   p_org_no int4, p_scopes int4[], p_mode text, p_terms int4[], p_n float8, p_length float8, p_dead int8[], p_chunks int8[],
+  p_sealed_terms int4[], p_sealed_dfs float8[], p_sealed_chunks int8[],
   p_embedding public.halfvec, p_vector_chunks int8[], p_cosines float8[], p_limit int4, p_offset int4)
   returns table (
     rank int4, chunk_no int8, score float8, lexical float8, lexical_rank int4, cosine float8, vector_rank int4,
@@ -45,14 +46,18 @@ begin
        and p.scope_no = any (p_scopes)
        and p.chunk_no not in (select unnest(p_dead))),
   frequency as (
-    select h.term, count(*)::float8 as df from hit h group by h.term),
+    select u.term, sum(u.df)::float8 as df
+      from (select h.term, count(*) as df from hit h group by h.term
+            union all
+            select d.term, d.df from unnest(p_sealed_terms, p_sealed_dfs) d(term, df)) u
+     group by u.term),
   weight as materialized (
     select u.term, u.frequency,
            ln(1 + (p_n - coalesce(f.df, 0) + 0.5::float8) / (coalesce(f.df, 0) + 0.5::float8)) as idf,
            ln(1 + (p_n + c_prior - coalesce(f.df, 0) + 0.5::float8) / (coalesce(f.df, 0) + 0.5::float8)) as prior_idf
       from unnest(v_distinct, v_frequencies) u(term, frequency)
       left join frequency f on f.term = u.term),
-  keyword as materialized (
+  tail as (
     select h.chunk_no,
            sum(w.frequency * w.idf * 2.2::float8 * h.tf / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as score,
            sum(w.prior_idf * 2.2::float8 * h.tf / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as prior_score
@@ -60,6 +65,28 @@ begin
       join weight w on w.term = h.term
      where p_chunks is null or h.chunk_no in (select unnest(p_chunks))
      group by h.chunk_no),
+  -- Of the sealed chunks the best are known by the scores of their sealing: score those, and what the vector leg found, anew.
+  sealed_hit as (
+    select c.chunk_no, t.term, t.tf, ragdb_data._length(w.terms) as length
+      from (select unnest(p_sealed_chunks) as chunk_no
+            union
+            select unnest(p_vector_chunks) where p_sealed_chunks is not null) c
+      join ragdb_data.slot s on s.org_no = p_org_no and s.chunk_no = c.chunk_no
+      join ragdb_data.chunk_word w on w.org_no = p_org_no and w.chunk_no = c.chunk_no
+     cross join lateral (
+       select u.term, sum(case when u.position < array_position(w.terms, 0) then 3 else 1 end)::float8 as tf
+         from unnest(w.terms) with ordinality u(term, position)
+        where u.term = any (v_distinct)
+        group by u.term) t),
+  sealed as (
+    select h.chunk_no,
+           sum(w.frequency * w.idf * 2.2::float8 * h.tf / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as score,
+           sum(w.prior_idf * 2.2::float8 * h.tf / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as prior_score
+      from sealed_hit h
+      join weight w on w.term = h.term
+     group by h.chunk_no),
+  keyword as materialized (
+    select * from tail union all select * from sealed),
   vector as (
     select u.chunk_no, u.cosine, u.rank
       from unnest(p_vector_chunks, p_cosines) with ordinality u(chunk_no, cosine, rank)),
@@ -153,11 +180,13 @@ end;
 $$;
 
 comment on function ragdb_data._fuse(
-  int4, int4[], text, int4[], float8, float8, int8[], int8[], public.halfvec, int8[], float8[], int4, int4) is
+  int4, int4[], text, int4[], float8, float8, int8[], int8[], int4[], float8[], int8[], public.halfvec, int8[], float8[], int4,
+  int4) is
 $$The keyword leg, the fusion with the vector leg's result, and the rerank.
 
 p_terms: the query's stems in order. p_n, p_length: chunks in scope and their average length. p_dead: chunks to count nowhere. p_chunks: the
-only ones to return, or null. confidence reckons with 1,000 further chunks that have no word of the query: else, in a handful of
+only ones to return, or null. p_sealed_terms, p_sealed_dfs, p_sealed_chunks: document frequencies and candidates from the segments, null
+without any. confidence reckons with 1,000 further chunks that have no word of the query: else, in a handful of
 documents, one word they lack would outweigh all they have. Everything is found by key, so one plan serves tenants of every size and planning is paid once a session.$$;
 
 create or replace function ragdb_data._nearest(
@@ -258,6 +287,10 @@ declare
   v_bodies int8[];
   v_chunks int8[];
   v_dead int8[];
+  v_is_sealed boolean;
+  v_sealed_terms int4[];
+  v_sealed_dfs float8[];
+  v_sealed_chunks int8[];
   v_n float8;
   v_length float8;
   v_matching int8;
@@ -307,11 +340,20 @@ begin
   end if;
   v_clock := v_clock || clock_timestamp();
 
-  select count(*)::float8, greatest(avg(p.length), 1)::float8,
-         array(select d.chunk_no from ragdb_data.dead_chunk d where d.org_no = v_org and d.scope_no = any (v_scopes))
-    into v_n, v_length, v_dead
-    from ragdb_data.posting p
-   where p.org_no = v_org and p.term = 0 and p.scope_no = any (v_scopes);
+  select t.n + s.n - d.n, greatest((t.length + s.length - d.length) / nullif(t.n + s.n - d.n, 0), 1), s.n > 0,
+         array(select d.chunk_no
+                 from ragdb_data.dead_chunk d
+                where d.org_no = v_org and d.scope_no = any (v_scopes) and d.slot_no is null)
+    into v_n, v_length, v_is_sealed, v_dead
+    from (select count(*)::float8 as n, coalesce(sum(p.length), 0)::float8 as length
+            from ragdb_data.posting p
+           where p.org_no = v_org and p.term = 0 and p.scope_no = any (v_scopes)) t,
+         (select coalesce(sum(g.chunks), 0)::float8 as n, coalesce(sum(g.length), 0)::float8 as length
+            from ragdb_data.segment g
+           where g.org_no = v_org and g.scope_no = any (v_scopes)) s,
+         (select count(*)::float8 as n, coalesce(sum(d.length), 0)::float8 as length
+            from ragdb_data.dead_chunk d
+           where d.org_no = v_org and d.scope_no = any (v_scopes) and d.slot_no is not null) d;
   v_matching := coalesce(cardinality(v_chunks), v_n);
 
   if v_embedding is not null then
@@ -321,10 +363,30 @@ begin
   end if;
   v_clock := v_clock || clock_timestamp();
 
+  if v_is_sealed and cardinality(v_terms) > 0 then
+    select array_agg(u.term), array_agg(u.df)
+      into v_sealed_terms, v_sealed_dfs
+      from (select x.term, sum(x.df)::float8 as df
+              from (select g.term, g.df::int4 as df
+                      from ragdb_data.segment_posting g
+                     where g.org_no = v_org and g.term = any (v_terms) and g.scope_no = any (v_scopes)
+                    union all
+                    select t.term, -1
+                      from ragdb_data.dead_chunk d
+                     cross join lateral unnest(d.terms) t(term)
+                     where d.org_no = v_org
+                       and d.scope_no = any (v_scopes)
+                       and d.slot_no is not null
+                       and t.term = any (v_terms)) x
+             group by x.term) u;
+    v_sealed_chunks := ragdb_data._sealed_candidates(v_org, v_scopes, v_terms, v_chunks, v_depth + 20);
+  end if;
+  v_clock := v_clock || clock_timestamp();
+
   return query
   select f.*, v_documents, null::jsonb
-    from ragdb_data._fuse(v_org, v_scopes, p_mode, v_terms, v_n, v_length, v_dead, v_chunks, v_embedding, v_vector_chunks, v_cosines,
-                     p_limit, p_offset) f;
+    from ragdb_data._fuse(v_org, v_scopes, p_mode, v_terms, v_n, v_length, v_dead, v_chunks, v_sealed_terms, v_sealed_dfs,
+                          v_sealed_chunks, v_embedding, v_vector_chunks, v_cosines, p_limit, p_offset) f;
   if p_explain then
     documents := v_documents;
     trace := jsonb_build_object(
@@ -339,7 +401,9 @@ begin
       'query_ms', 1000 * extract(epoch from v_clock[2] - v_clock[1]),
       'filter_ms', 1000 * extract(epoch from v_clock[3] - v_clock[2]),
       'vector_ms', 1000 * extract(epoch from v_clock[4] - v_clock[3]),
-      'fusion_ms', 1000 * extract(epoch from clock_timestamp() - v_clock[4]));
+      'sealed_candidates', coalesce(cardinality(v_sealed_chunks), 0),
+      'sealed_ms', 1000 * extract(epoch from v_clock[5] - v_clock[4]),
+      'fusion_ms', 1000 * extract(epoch from clock_timestamp() - v_clock[5]));
     return next;
   end if;
 end;

@@ -50,7 +50,7 @@ declare
   v_rows int8;
 begin
   with dead as (
-    delete from ragdb_data.dead_chunk d where d.org_no = v_org
+    delete from ragdb_data.dead_chunk d where d.org_no = v_org and d.slot_no is null
     returning d.scope_no, d.chunk_no, d.terms)
   delete from ragdb_data.posting p
    using dead d
@@ -61,11 +61,12 @@ begin
      and p.chunk_no = d.chunk_no;
   get diagnostics v_rows = row_count;
   return query select 'purge postings of deleted chunks'::text, v_rows;
+  return query select * from ragdb_data._seal_scopes();
   return query select 'index vectors'::text, ragdb_data._index_vectors(1000000);
 end;
 $$;
 
 comment on function ragdb.maintain() is
-$$Remove what deletes left behind in the caller's scopes; returns what was done.
+$$Remove what deletes left behind in the caller's scopes, seal postings, index vectors; returns what was done.
 
 Search is exact without it, and faster after it. Safe at any time and beside readers and writers. Needs data:write.$$;

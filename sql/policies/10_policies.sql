@@ -36,7 +36,7 @@ begin
   end loop;
   perform ragdb_private.protect('ragdb_data.data_source', c_org, false);
   foreach v_table in array
-    '{body,document,document_fact,posting,dead_chunk,chunk,chunk_word,chunk_vector}'::text[] loop
+    '{body,document,document_fact,posting,dead_chunk,segment,segment_posting,slot,chunk,chunk_word,chunk_vector}'::text[] loop
     perform ragdb_private.protect(format('ragdb_data.%I', v_table), c_scope, false);
   end loop;
   for v_table in

@@ -40,7 +40,8 @@ grant select on all tables in schema ragdb, ragdb_data to ragdb_service, ragdb_w
 grant insert, update, delete on ragdb_data.data_source, ragdb_data.document, ragdb_data.document_fact, ragdb_data.body,
   ragdb_data.answer, ragdb_data.answer_citation to ragdb_service, ragdb_admin;
 grant insert, delete, update (ordinal, char_start, char_end, page) on ragdb_data.chunk to ragdb_service, ragdb_admin;
-grant insert, delete on ragdb_data.posting, ragdb_data.dead_chunk, ragdb_data.chunk_word, ragdb_data.chunk_vector
+grant insert, delete on ragdb_data.posting, ragdb_data.dead_chunk, ragdb_data.chunk_word, ragdb_data.chunk_vector,
+  ragdb_data.segment, ragdb_data.segment_posting, ragdb_data.slot
   to ragdb_service, ragdb_admin;
 grant update (is_indexed) on ragdb_data.chunk_vector to ragdb_service, ragdb_admin;
 grant insert on ragdb_data.workspace, ragdb_data.workspace_member to ragdb_service, ragdb_admin;

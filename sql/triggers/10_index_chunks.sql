@@ -12,30 +12,33 @@ create or replace function ragdb_data.index_new_chunks()
   set plan_cache_mode = force_generic_plan
 as $$
 declare
+  v_org_nos int4[];
+  v_scope_nos int4[];
+  v_body_nos int8[];
   v_chunk_nos int8[];
-  v_contents text[];
+  v_languages text[];
   v_titles text[];
+  v_contents text[];
 begin
-  select array_agg(n.chunk_no order by n.chunk_no),
-         array_agg(n.content order by n.chunk_no),
-         array_agg(concat_ws(' ', b.title, array_to_string(array_remove(n.heading_path, b.title), ' ')) order by n.chunk_no)
-    into v_chunk_nos, v_contents, v_titles
+  -- Into arrays first: rows of a statement have no statistics, and a join to them may become a loop over all of them for each.
+  select array_agg(n.org_no), array_agg(n.scope_no), array_agg(n.body_no), array_agg(n.chunk_no), array_agg(b.language),
+         array_agg(concat_ws(' ', b.title, array_to_string(array_remove(n.heading_path, b.title), ' '))), array_agg(n.content)
+    into v_org_nos, v_scope_nos, v_body_nos, v_chunk_nos, v_languages, v_titles, v_contents
     from new_chunk n
     join ragdb_data.body b on b.org_no = n.org_no and b.body_no = n.body_no;
 
-  with title as materialized (
+  with chunk as materialized (
+    select *
+      from unnest(v_org_nos, v_scope_nos, v_chunk_nos, v_languages, v_titles, v_contents)
+             c(org_no, scope_no, chunk_no, language, title, content)),
+  title as materialized (
     select d.language, d.title, array_remove(ragdb_data._terms(d.language, d.title), 0) as terms
-      from (select distinct b.language, t.title
-              from unnest(v_chunk_nos, v_titles) t(chunk_no, title)
-              join new_chunk n on n.chunk_no = t.chunk_no
-              join ragdb_data.body b on b.org_no = n.org_no and b.body_no = n.body_no) d),
+      from (select distinct c.language, c.title from chunk c) d),
   word as materialized (
-    select n.org_no, n.scope_no, n.chunk_no, cardinality(t.terms) as title_length,
-           t.terms || 0 || ragdb_data._terms(b.language, n.content) as terms
-      from unnest(v_chunk_nos, v_titles) v(chunk_no, title)
-      join new_chunk n on n.chunk_no = v.chunk_no
-      join ragdb_data.body b on b.org_no = n.org_no and b.body_no = n.body_no
-      join title t on t.language = b.language and t.title = v.title),
+    select c.org_no, c.scope_no, c.chunk_no, cardinality(t.terms) as title_length,
+           t.terms || 0 || ragdb_data._terms(c.language, c.content) as terms
+      from chunk c
+      join title t on t.language = c.language and t.title = c.title),
   stored_word as (
     insert into ragdb_data.chunk_word (org_no, scope_no, chunk_no, terms)
     select w.org_no, w.scope_no, w.chunk_no, w.terms from word w),
@@ -58,10 +61,10 @@ begin
     left join length l on l.chunk_no = w.chunk_no;
 
   insert into ragdb_data.chunk_vector (org_no, scope_no, chunk_no, body_no, embedding)
-  select n.org_no, n.scope_no, n.chunk_no, n.body_no, e.embedding
-    from ragdb.embed_batch(v_contents, v_titles) e
-    join unnest(v_chunk_nos) with ordinality v(chunk_no, ordinal) on v.ordinal = e.ordinal
-    join new_chunk n on n.chunk_no = v.chunk_no
+  select c.org_no, c.scope_no, c.chunk_no, c.body_no, e.embedding
+    from unnest(v_org_nos, v_scope_nos, v_chunk_nos, v_body_nos) with ordinality
+           c(org_no, scope_no, chunk_no, body_no, ordinal)
+    join ragdb.embed_batch(v_contents, v_titles) e on e.ordinal = c.ordinal
    where e.embedding is not null;
   return null;
 end;
@@ -89,10 +92,18 @@ begin
      using old_chunk o
      where w.org_no = o.org_no
        and w.chunk_no = o.chunk_no
-    returning w.org_no, w.scope_no, w.chunk_no, w.terms)
-  insert into ragdb_data.dead_chunk (org_no, scope_no, chunk_no, terms)
-  select w.org_no, w.scope_no, w.chunk_no, array(select distinct t from unnest(w.terms) t where t <> 0)
-    from word w;
+    returning w.org_no, w.scope_no, w.chunk_no, w.terms),
+  slot as (
+    delete from ragdb_data.slot s
+     using old_chunk o
+     where s.org_no = o.org_no
+       and s.chunk_no = o.chunk_no
+    returning s.chunk_no, s.slot_no)
+  insert into ragdb_data.dead_chunk (org_no, scope_no, chunk_no, length, slot_no, terms)
+  select w.org_no, w.scope_no, w.chunk_no, ragdb_data._length(w.terms), s.slot_no,
+         array(select distinct t from unnest(w.terms) t where t <> 0)
+    from word w
+    left join slot s on s.chunk_no = w.chunk_no;
 
   delete from ragdb_data.posting p
    using old_chunk o
