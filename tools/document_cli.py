@@ -55,7 +55,8 @@ def reference() -> str:
     parts = [
         PREFACE,
         *section(root, {}),
-        "All but `--version` may also stand after a command's name.",
+        "All but `--version` may also stand after a command's name, except that of `ragdb psql`,\n"
+        "which hands to psql what follows it.",
     ]
     for context in commands(root):
         parts += section(context, common)

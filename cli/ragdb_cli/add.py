@@ -186,7 +186,7 @@ def _report(output: Output, run: _Run) -> None:
         return
     for result in run.results:
         if result.error and (not run.problem or result.error["code"] != run.problem.code):
-            path, reason = printable(result.path), printable(result.error["message"])
+            path, reason = printable(result.path), printable(result.error["message"] or "")
             output.warn(f"failed  {path}: {reason} ({result.error['code']})")
     if not run.problem or run.counts["failed"] < len(run.results):
         told = [f"{run.counts[status]} {status}" for status in STATUSES if run.counts[status]]

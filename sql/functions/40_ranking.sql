@@ -67,17 +67,22 @@ begin
      group by h.chunk_no),
   -- Of the sealed chunks the best are known by the scores of their sealing: score those, and what the vector leg found, anew.
   sealed_hit as (
-    select c.chunk_no, t.term, t.tf, ragdb_data._length(w.terms) as length
+    select c.chunk_no, q.term, ragdb_data._length(w.terms) as length,
+           (select sum(case when p.position < w.title_end then 3 else 1 end)::float8
+              from unnest(array_positions(w.terms, q.term)) p(position)) as tf
       from (select unnest(p_sealed_chunks) as chunk_no
             union
             select unnest(p_vector_chunks) where p_sealed_chunks is not null) c
       join ragdb_data.slot s on s.org_no = p_org_no and s.chunk_no = c.chunk_no
-      join ragdb_data.chunk_word w on w.org_no = p_org_no and w.chunk_no = c.chunk_no
      cross join lateral (
-       select u.term, sum(case when u.position < array_position(w.terms, 0) then 3 else 1 end)::float8 as tf
-         from unnest(w.terms) with ordinality u(term, position)
-        where u.term = any (v_distinct)
-        group by u.term) t),
+       select k.terms, array_position(k.terms, 0) as title_end
+         from (select d.terms || '{}'::int4[] as terms
+                 from ragdb_data.chunk_word d
+                where d.org_no = p_org_no and d.chunk_no = c.chunk_no
+               offset 0) k
+       offset 0) w
+     cross join unnest(v_distinct) q(term)
+     where q.term = any (w.terms)),
   sealed as (
     select h.chunk_no,
            sum(w.frequency * w.idf * 2.2::float8 * h.tf / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as score,
@@ -124,21 +129,25 @@ begin
      cross join total t
      order by score desc, c.chunk_no
      limit v_rerank),
+  -- Where the query's words are; a sentence is numbered by the ends of sentences before it. The concatenation and the offsets unpack
+  -- a long array once, not for each word.
   word as materialized (
-    select b.chunk_no, u.term,
-           count(*) filter (where u.term = 0) over in_order as sentence,
-           lead(u.term) over in_order as next_term,
-           lead(u.position) over in_order = u.position + 1 as is_adjacent
+    select b.chunk_no, q.term, width_bucket(p.position, w.ends) as sentence, w.terms[p.position + 1] as next_term
       from base b
-      join ragdb_data.chunk_word w on w.org_no = p_org_no and w.chunk_no = b.chunk_no
-     cross join unnest(w.terms) with ordinality u(term, position)
-     where p_mode = 'hybrid'
-       and (u.term = 0 or u.term = any (v_distinct))
-    window in_order as (partition by b.chunk_no order by u.position)),
+     cross join lateral (
+       select k.terms, array_positions(k.terms, 0) as ends
+         from (select c.terms || '{}'::int4[] as terms
+                 from ragdb_data.chunk_word c
+                where c.org_no = p_org_no and c.chunk_no = b.chunk_no
+               offset 0) k
+       offset 0) w
+     cross join unnest(v_distinct) q(term)
+     cross join lateral unnest(array_positions(w.terms, q.term)) p(position)
+     where p_mode = 'hybrid'),
   sentence as (
     select s.chunk_no, max(s.idf) as idf
       from (select d.chunk_no, sum(w.idf) as idf
-              from (select distinct w.chunk_no, w.sentence, w.term from word w where w.term <> 0) d
+              from (select distinct w.chunk_no, w.sentence, w.term from word w) d
               join weight w on w.term = d.term
              group by d.chunk_no, d.sentence) s
      group by s.chunk_no),
@@ -152,8 +161,7 @@ begin
     select d.chunk_no, sum(d.idf) as idf
       from (select distinct w.chunk_no, p.term, p.next_term, p.idf
               from word w
-              join pair p on p.term = w.term and p.next_term = w.next_term
-             where w.is_adjacent) d
+              join pair p on p.term = w.term and p.next_term = w.next_term) d
      group by d.chunk_no),
   final as (
     select b.*,

@@ -49,6 +49,9 @@ _SIGNATURES = (
 )  # fmt: skip
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _SAMPLE = 8192
+# A title stands near the top, and is no longer than that.
+_TOP = 65_536
+_LONGEST = 500
 
 # What surrounds the content of a page, and what has no text of its own.
 _BOILERPLATE = (
@@ -56,7 +59,7 @@ _BOILERPLATE = (
     "button", "select", "textarea", "iframe", "svg",
 )  # fmt: skip
 
-_TITLE = re.compile(r"<title\b[^>]*>(.*?)</title\s*>", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(r"<title\b[^<>]*>([^<]*)", re.IGNORECASE)
 _CHARSET = re.compile(rb"<meta\b[^>]*?charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(\w[^\n]*:.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
 _FRONT_TITLE = re.compile(r"^title:[ \t]*([\"']?)(.+?)\1[ \t]*$", re.MULTILINE)
@@ -196,16 +199,16 @@ def _from_html(html: str, path: PurePath) -> str:
 
 
 def _html_title(html: str) -> str | None:
-    found = _TITLE.search(html)
-    return " ".join(unescape(found[1]).split()) or None if found else None
+    found = _TITLE.search(html[:_TOP])
+    return " ".join(unescape(found[1]).split())[:_LONGEST] or None if found else None
 
 
 def _first_heading(text: str) -> str | None:
     """The first heading of level 1, else the title of the front matter."""
-    front = _FRONT_MATTER.match(text)
-    fence = ""
-    above = ""
-    for line in text[front.end() if front else 0 :].split("\n"):
+    front = _FRONT_MATTER.match(text[:_SAMPLE])
+    fence = above = ""
+    for full_line in text[front.end() if front else 0 : _TOP].split("\n"):
+        line = full_line[:_LONGEST]
         marker = _FENCE.match(line)
         if marker and not fence:
             fence = marker[1]

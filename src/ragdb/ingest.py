@@ -40,12 +40,10 @@ class Result:
     status: Status
     document_id: UUID | None = None
     chunks: int = 0
-    error: dict[str, str] | None = None
+    error: dict[str, str | None] | None = None
 
 
-def batches(
-    items: Iterable[Item],
-) -> Generator[list[Item]]:
+def batches(items: Iterable[Item]) -> Generator[list[Item]]:
     """Put together what is stored at once."""
     batch: list[Item] = []
     documents = characters = 0
@@ -75,15 +73,17 @@ def store(call: Callable[[Jsonb], list[DictRow]], batch: Iterable[Item]) -> list
     documents = [item for item in batch if isinstance(item, Document)]
     stored = iter(_store(call, documents) if documents else [])
     return [
-        failed(item.path, item.code, item.message) if isinstance(item, Failure) else next(stored)
+        failed(item.path, item.code, item.message, item.hint)
+        if isinstance(item, Failure)
+        else next(stored)
         for item in batch
         if not isinstance(item, Skipped)
     ]
 
 
-def failed(path: str, code: str, message: str) -> Result:
+def failed(path: str, code: str, message: str, hint: str | None = None) -> Result:
     """The result of a failure."""
-    return Result(path, "failed", error={"code": code, "message": message})
+    return Result(path, "failed", error={"code": code, "message": message, "hint": hint})
 
 
 def _store(call: Callable[[Jsonb], list[DictRow]], documents: list[Document]) -> list[Result]:
@@ -98,7 +98,7 @@ def _store(call: Callable[[Jsonb], list[DictRow]], documents: list[Document]) ->
             if problem.code == "busy" and attempt + 1 < _RETRIES:
                 continue
             if len(documents) == 1:
-                return [failed(documents[0].path, problem.code, problem.message)]
+                return [failed(documents[0].path, problem.code, problem.message, problem.hint)]
             break
     return [result for document in documents for result in _store(call, [document])]
 

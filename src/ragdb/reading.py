@@ -41,6 +41,7 @@ class Failure:
     code: str
     message: str
     size: int = 0
+    hint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def _extract(data: bytes, name: str, path: str, common: Common) -> Document | Fa
     try:
         found = extract(data, name)
     except ExtractError as error:
-        return Failure(path, error.code, error.message, len(data))
+        return Failure(path, error.code, error.message, len(data), error.hint)
     fields: dict[str, object] = {
         "external_id": None,
         "title": common.title or found.title,

@@ -117,7 +117,7 @@ def test_bad_files_in_a_folder_of_thousands(member: Ragdb, docs: Path) -> None:
     expected = {
         "0100-latin.txt": "not_utf8",
         "0200-binary.md": "binary_file",
-        "0300-empty.md": "empty_content",
+        "0300-empty.md": "empty_file",
         "0400-dangling.md": "file_not_found",
         "0500-loop.md": "unreadable_file",
         "0600-pipe.md": "not_a_file",
@@ -163,7 +163,7 @@ def test_standard_input(member: Ragdb) -> None:
     assert (found["external_id"], found["mime"]) == ("fruit.md", "text/markdown")
 
     assert errors(member.json("add", "-", input=b"\xff\xfe\xfa", code=1)) == {"-": "not_utf8"}
-    assert errors(member.json("add", "-", input=b" \n", code=1)) == {"-": "empty_content"}
+    assert errors(member.json("add", "-", input=b" \n", code=1)) == {"-": "empty_file"}
 
 
 def test_jsonl(member: Ragdb, tmp_path: Path) -> None:

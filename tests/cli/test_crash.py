@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,10 @@ class Installation:
     def stored(self) -> int:
         return self.ask("select count(*) from ragdb_data.document")[0][0]
 
-    def await_documents(self, number: int) -> None:
-        while self.stored() < number:
+    def await_documents(self, adding: subprocess.Popen[str]) -> None:
+        """Wait until the first batch is stored."""
+        while self.stored() == 0:
+            assert adding.poll() is None, adding.communicate()
             time.sleep(0.05)
 
     def check_whole(self) -> None:
@@ -94,7 +97,7 @@ def test_interrupt(empty: Ragdb, many: Path, times: int) -> None:
     empty.text("init")
     installation = Installation(empty)
     process = empty.start("add", many, "--json")
-    installation.await_documents(1)
+    installation.await_documents(process)
     for _ in range(times):
         process.send_signal(signal.SIGINT)
         time.sleep(0.05)
@@ -113,7 +116,7 @@ def test_killed_client(empty: Ragdb, many: Path) -> None:
     empty.text("init")
     installation = Installation(empty)
     process = empty.start("add", many)
-    installation.await_documents(1)
+    installation.await_documents(process)
     process.kill()
     process.communicate()
     assert 0 < installation.stored() <= DOCUMENTS
@@ -125,7 +128,7 @@ def test_killed_server(empty: Ragdb, many: Path) -> None:
     empty.text("init")
     installation = Installation(empty)
     process = empty.start("add", many, "--json")
-    installation.await_documents(1)
+    installation.await_documents(process)
     pid = installation.server.status().pid
     assert pid
     for victim in (pid, *children(pid)):

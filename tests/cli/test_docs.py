@@ -79,8 +79,9 @@ def checkout(screen: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pages() -> list[Path]:
-    """Every page of the project's own."""
-    return sorted(path for path in project_files() if path.suffix == ".md")
+    """Every page that somebody is to read; tests/data is for machines."""
+    data = ROOT / "tests" / "data"
+    return sorted(p for p in project_files() if p.suffix == ".md" and not p.is_relative_to(data))
 
 
 def project_files() -> Iterator[Path]:

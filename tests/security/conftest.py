@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from population import populate
 from probes import Looker
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
@@ -56,7 +57,7 @@ def clone(template: dict[str, Any]) -> Callable[[], Any]:
 def world(clone: Callable[[], Any]) -> Iterator[World]:
     """The two organizations. Tests leave them as they found them."""
     with clone() as url:
-        world = World(url)
+        world = populate(url)
         yield world
         world.drop_logins()
 

@@ -140,6 +140,8 @@ class Recipes:
             for name, type_ in types.items():
                 for value in self._foreign(function, name, type_):
                     yield call({**base, name: value})
+            for values in self._together(function.name):
+                yield call({**base, **values})
 
     def plainest(self, function: Function) -> Call:
         """The call with defaults wherever there are any."""
@@ -151,17 +153,50 @@ class Recipes:
         return Call(function, tuple(values))
 
     def _own(self, function: Function, name: str, type_: str) -> Any:
-        for key in (f"{name} {type_}", name):
+        for key in (f"{function.name} {name}", f"{name} {type_}", name):
             if key in self.known:
                 return self.known[key][0]
         if function.is_pure:
             return _plain(type_)
         raise NoRecipe(f"{function.name}: no recipe for the argument {name} {type_}")
 
+    def _together(self, function: str) -> list[dict[str, Any]]:
+        """Arguments that matter together: names and texts that both organizations have."""
+        ids = self.world.acme.ids
+        shared = {"p_source": "default", "p_workspace": "default", "p_visibility": "workspace"}
+        texts = {"common": COMMON + " Changed.", "one": COMMON + " Changed too.", "new": COMMON}
+        puts = [
+            {"external_id": name, "title": "Common", "content": text} for name, text in texts.items()
+        ]
+        cited = [self.world.acme.items[0].id] if self.subject.bypasses_policies else []
+        question = {"p_question": "Which text is said twice?", "p_limit": 3, "p_filters": None}
+        return {
+            "put_documents": [{**shared, "p_documents": json.dumps([put])} for put in puts],
+            "put_document": [
+                {
+                    **shared, "p_external_id": put["external_id"], "p_title": "Common",
+                    "p_content": put["content"], "p_chunking": None,
+                }
+                for put in puts
+            ],
+            "delete_documents": [
+                {"p_document_ids": [id_]} for id_ in (ids["common"], ids["one"], *cited)
+            ],
+            "search": [{"p_query": "said twice", "p_filters": None}],
+            "ask": [question],
+            "ask_finish": [{**question, "p_generated": None}],
+            "_passages": [question],
+            "_nearest": [{"p_matching": 20_000, "p_depth": 3}],
+            "_search": [{"p_query": "said twice", "p_filters": None}],
+        }.get(function, [])  # fmt: skip
+
     def _foreign(self, function: Function, name: str, type_: str) -> list[Any]:
         if (function.name, name) in EXEMPT:
             return []
-        return self.known.get(f"{name} {type_}", self.known.get(name, (None, [])))[1]
+        for key in (f"{function.name} {name}", f"{name} {type_}", name):
+            if key in self.known:
+                return self.known[key][1]
+        return []
 
     def _of_others(self, field: str) -> list[Any]:
         return [item.fields[field] for item in self.others]
@@ -223,6 +258,7 @@ class Recipes:
             "p_body_no": (own.body_no, [item.body_no for item in others]),
             "p_chunk_ids": chunks,
             "p_chunks": (None, chunks[1]),
+            "_seal p_chunks": chunks,
             "p_vector_chunks": chunks,
             "p_org_no": (acme.org_no, [] if self.subject.bypasses_policies else [globex.org_no]),
             "p_scopes": ([0, 1], [list(range(50))]),
@@ -239,6 +275,10 @@ class Recipes:
             "p_terms": (self.terms, []),
             "p_embedding": (self.embedding, []),
             "p_cosines": ([0.5] * len(own.chunk_nos), []),
+            "p_sealed_terms": (self.terms, []),
+            "p_sealed_dfs": ([1.0] * len(self.terms), []),
+            "p_sealed_chunks": chunks,
+            "p_scope_no": (own.scope_no, [item.scope_no for item in others]),
             "p_bodies": (None, [[item.body_no] for item in others]),
             "p_matching": (5, [20_000]),
             "p_depth": (100, []),

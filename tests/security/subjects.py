@@ -97,11 +97,11 @@ class Boundary:
             """
             select coalesce((select user_no from ragdb_data.app_user where email = %(email)s), -1),
                    array(select workspace_no from ragdb_data.workspace
-                          where org_no = %(org)s and %(hide)s and slug = %(closed)s)
+                          where org_no = %(org)s and %(hide)s and slug = any (%(closed)s))
             """,
             {
                 "email": party.emails.get(subject.member, ""), "org": party.org_no,
-                "hide": closed_is_hidden, "closed": party.closed,
+                "hide": closed_is_hidden, "closed": list(party.workspaces),
             },
         ).fetchone()  # fmt: skip
         assert row
@@ -151,6 +151,21 @@ class Boundary:
         for name, _, condition, numbers in sorted(tables, key=lambda table: table[0] != "app_user"):
             connection.execute(f"delete from ragdb_data.{name} where {condition}".encode(), numbers)
         connection.execute("set local session_replication_role = origin")
+
+    def counts(self, connection: Connection) -> str:
+        """How many rows of each table are the subject's."""
+        tables = list(self.hidden(connection))
+        union = " union all ".join(
+            f"select '{name}=' || count(*) filter (where coalesce(not ({condition}), true)) as n"
+            f" from ragdb_data.{name}"
+            for name, _, condition, _ in tables
+        )
+        row = connection.execute(
+            f"select string_agg(u.n, ' ' order by u.n collate \"C\") from ({union}) u".encode(),
+            tables[0][3],
+        ).fetchone()
+        assert row
+        return row[0]
 
     def fingerprint(self, connection: Connection) -> str:
         """One hash over all hidden rows: what a subject must not be able to change."""

@@ -124,8 +124,8 @@ def test_scores_do_not_move_when_others_write(
 
 def test_deleted_documents_leave_no_word_anywhere(world: World) -> None:
     """Not in facts, answers, questions, statistics or private tables, as a superuser looks."""
-    assert len(world.deleted) > 100
-    assert _stored_anywhere(world, world.deleted) == []
+    assert len(world.vocabulary.deleted) > 100
+    assert _stored_anywhere(world, world.vocabulary.deleted) == []
 
 
 def test_replaced_text_leaves_no_word_anywhere(world: World) -> None:
