@@ -50,16 +50,21 @@ def cli(
     with session.member() as client:
         began = time.perf_counter()
         if explain:
-            rows = client.call("explain_search", read_only=True, **arguments)
+            told, *rows = client.call("explain_search", read_only=True, **arguments)
+            trace = told["trace"]
+            for row in rows:
+                del row["trace"]
         else:
             rows = client.call("search", read_only=True, p_offset=offset, **arguments)
+            trace = None
         took = round((time.perf_counter() - began) * 1000, 1)
 
     output = session.output
     if output.is_json:
-        output.document({"query": query, "took_ms": took, "results": rows})
-    elif explain:
-        _explain(output, rows)
+        explained = {"trace": trace} if explain else {}
+        output.document({"query": query, "took_ms": took, **explained, "results": rows})
+    elif trace:
+        _explain(output, trace, rows)
     else:
         _list(output, rows)
         output.note(f"{len(rows)} results in {took:g} ms")
@@ -85,14 +90,13 @@ def highlighted(output: Output, snippet: str) -> str:
     )
 
 
-def _explain(output: Output, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        for name, value in rows[0]["trace"].items():
-            output.text(f"{name}\t{value}")
-        output.text()
-    columns = [name for name in (rows[0] if rows else {}) if name != "trace"]
+def _explain(output: Output, trace: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    for name, value in sorted(trace.items()):
+        output.text(f"{name}\t{value}")
     rounded = [
-        {name: round(v, 3) if isinstance(v := row[name], float) else v for name in columns}
+        {name: round(v, 3) if isinstance(v, float) else v for name, v in row.items()}
         for row in rows
     ]
-    output.table(rounded, columns)
+    if rounded:
+        output.text()
+        output.table(rounded, list(rounded[0]))

@@ -873,7 +873,7 @@ begin
     ragdb_data._group_sections(v_from, v_to, v_levels, v_bodies, v_pages,
                           least(case p_unit when 'tokens' then 20 else 100 end, v_limit / 4))
   loop
-    v_head := v_first;
+    v_head := v_first;     -- where an overlap may begin: not with all of the chunk before
 
     foreach v_last in array
       ragdb_data._choose_cuts(v_begins, v_ends, v_keys, v_first, v_lasts[v_group], v_limit)
@@ -904,6 +904,7 @@ begin
       heading_path := coalesce(v_path, string_to_array(v_paths[v_section_of[v_last]], E'\n'));
       return next;
       ordinal := ordinal + 1;
+      v_head := v_first + 1;
       v_first := v_last + 1;
     end loop;
   end loop;

@@ -83,10 +83,11 @@ def from_database(error: psycopg.Error) -> Problem:
         return Problem(500, "internal_error", "The request failed.")
     status, code, sentence = known
     detail = diagnosis.message_primary if code == "invalid_value" and state[:2] == "22" else None
+    # A hint without a constraint is PostgreSQL's own, for whoever writes the SQL.
     return Problem(
         status,
         (diagnosis.constraint_name if state[:2] in _OURS_TO_SHOW else None) or code,
         detail or sentence,
-        diagnosis.message_hint,
+        diagnosis.message_hint if diagnosis.constraint_name else None,
         retry_after=1 if status == 503 else None,
     )

@@ -40,8 +40,10 @@ def test_search(filled: Ragdb) -> None:
 
 
 def test_explain(filled: Ragdb) -> None:
-    rows = filled.json("search", "rotate keys", "--explain")["results"]
-    assert rows[0]["trace"] and rows[0]["confidence"] > 0
+    explained = filled.json("search", "rotate keys", "--explain")
+    assert explained["trace"]["chunks_in_scope"] == 3
+    assert [row["rank"] for row in explained["results"]] == [1, 2, 3]
+    assert explained["results"][0]["confidence"] > 0.5
     assert "confidence" in filled.text("search", "rotate keys", "--explain")
     assert filled.problem("search", "x", "--explain", "--offset", "1") == (2, "usage")
 

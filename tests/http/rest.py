@@ -106,7 +106,7 @@ def launch(database_url: str, port: int, stderr: Path, **environ: str) -> subpro
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAGDB_")}
     with stderr.open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(port)],
+            [sys.executable, "-W", "error", "-c", SERVE, str(port)],
             stderr=log,
             env=own
             | {"RAGDB_DATABASE_URL": database_url, "RAGDB_HOME": str(stderr.parent)}

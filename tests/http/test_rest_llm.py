@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -55,8 +56,9 @@ def peer() -> Iterator[Model]:
             for name, value in model.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(model.body)))
-            self.end_headers()
-            self.wfile.write(model.body)
+            with suppress(ConnectionError):  # the service has hung up
+                self.end_headers()
+                self.wfile.write(model.body)
 
         def log_message(self, format: str, *args: Any) -> None:
             """Nobody reads it."""

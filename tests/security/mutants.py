@@ -134,6 +134,7 @@ def _organizations(connection: Connection) -> Iterator[Mutant]:
 
 # Whose arguments reach a part that cannot be called by itself, or not with the right ones.
 _CALLERS = {
+    "_search": ("search", "explain_search"),
     "index_new_chunks": ("put_document", "put_documents"),
     "unindex_old_chunks": ("delete_documents", "put_documents"),
     "forget_answers": ("delete_documents", "delete_document"),
@@ -167,18 +168,19 @@ def _rights(connection: Connection) -> Iterator[Mutant]:
         )
     tables = connection.execute(
         f"""
-        select c.oid::regclass::text, r.role, k.privilege
+        select c.oid::regclass::text, r.role, string_agg(k.privilege, ', ')
           from pg_class c, {roles},
                unnest('{{select,insert,update,delete,truncate,references,trigger}}'::text[]) k(privilege)
          where c.relnamespace::regnamespace::text in ('ragdb', 'ragdb_data', 'ragdb_private')
            and c.relkind in ('r', 'p', 'v')
            and c.relname !~ 'yoyo|_[0-9][0-9]$'
            and not has_table_privilege(r.role, c.oid, k.privilege)
-         order by 1, 2, 3
+         group by 1, 2
+         order by 1, 2
         """.encode()
     ).fetchall()
-    for table, role, privilege in tables:
-        what = f"{privilege} on {table} to {role}"
+    for table, role, privileges in tables:
+        what = f"{privileges} on {table} to {role}"
         yield Mutant("right granted", what, f"grant {what}")
     for role in ("ragdb_service", "ragdb_worker", "ragdb_analyst", "ragdb_admin"):
         for what in ("usage on schema ragdb_private", "usage on schema ai", "create on schema ragdb"):
@@ -191,7 +193,7 @@ def _settings(connection: Connection) -> Iterator[Mutant]:
         select p.oid::regprocedure::text, p.prosecdef
           from pg_proc p
          where p.pronamespace::regnamespace::text in ('ragdb', 'ragdb_data', 'ragdb_private')
-           and p.prokind = 'f'
+           and p.proconfig::text ~ 'search_path'
          order by 1
         """
     ).fetchall()

@@ -187,6 +187,14 @@ class Recipes:
             "ask_finish": [{**question, "p_generated": None}],
             "_passages": [question],
             "_nearest": [{"p_matching": 20_000, "p_depth": 3}],
+            "_documents_where": [
+                {"p_key": key, "p_operator": operator, "p_operand": operand}
+                for key, operator, operand in (
+                    ("title", "exists", "true"), ("title", "contains", '"COMMON"'),
+                    ("title", "gt", '"A"'), ("title", "eq", '"Common"'), ("title", "ne", '"Common"'),
+                    ("date", "gte", '"2020-01-01"'), ("metadata.area.name", "eq", "7"),
+                )
+            ],
             "_search": [{"p_query": "said twice", "p_filters": None}],
         }.get(function, [])  # fmt: skip
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from litestar import post
 from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
 
 from ragdb.answers import Answer, Begun, generate
 from ragdb.http import problems
@@ -22,7 +24,9 @@ from ragdb.http.models import AskRequest
     response_description="The answer",
     responses=problems.responses(400, 401, 403, 404, 413, 415, 422, 503),
 )
-async def ask(data: AskRequest, session: Session, state: State) -> Answer:
+async def ask(
+    data: JSONBody[AskRequest], session: NamedDependency[Session], state: State
+) -> Answer:
     """Answer from the documents, with citations whose quotes are verified.
 
     The words are a language model's where one is configured, else the documents' own. When the

@@ -35,13 +35,13 @@ def create_app(settings: Settings) -> Litestar:
         after_response=auth.record_use,
     )
     app = Litestar(
-        route_handlers=[api, health.live, health.ready, health.health, openapi.assets],
+        route_handlers=[api, health.live, health.ready, health.health, openapi.assets()],
         lifespan=[opened],
         state=State({"settings": settings, "pool": pool, "uses": auth.Uses()}),
         request_class=body.JsonRequest,
         request_max_body_size=body.MAX_BODY,
         exception_handlers={Exception: problems.respond, HTTPException: problems.respond},
-        openapi_config=openapi.CONFIG,
+        openapi_config=openapi.description(),
         logging_config=None,
     )
     app.asgi_handler = Envelope(app.asgi_handler)

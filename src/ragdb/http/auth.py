@@ -17,6 +17,7 @@ import msgspec
 from litestar import Request, get
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Headers, State
+from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 
 from ragdb.db import Caller, Pool
@@ -129,7 +130,7 @@ class Identity(msgspec.Struct):
     tags=["Account"],
     responses=problems.responses(400, 401, 503),
 )
-async def whoami(session: Session) -> Identity:
+async def whoami(session: NamedDependency[Session]) -> Identity:
     """Organization, user and permissions behind the API key."""
     [identity] = await session.call("whoami", returning=Identity, read_only=True)
     return identity

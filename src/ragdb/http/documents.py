@@ -9,8 +9,9 @@ from uuid import UUID
 import msgspec
 from litestar import Response, Router, delete, get, post, put
 from litestar.datastructures import ResponseHeader
+from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from psycopg.types.json import Jsonb
 
 from ragdb.http import problems
@@ -48,7 +49,9 @@ _PAGE = 50
     },
     request_max_body_size=MAX_BODY,
 )
-async def put_document(data: PutDocument, session: Session) -> Response[Stored]:
+async def put_document(
+    data: JSONBody[PutDocument], session: NamedDependency[Session]
+) -> Response[Stored]:
     """Store one document; it is searchable when the response arrives.
 
     A document with the same source, external id and visibility is replaced.
@@ -70,7 +73,9 @@ async def put_document(data: PutDocument, session: Session) -> Response[Stored]:
     responses=problems.responses(*_WRITING),
     request_max_body_size=MAX_BODY,
 )
-async def put_documents(data: PutDocuments, session: Session) -> BatchResponse:
+async def put_documents(
+    data: JSONBody[PutDocuments], session: NamedDependency[Session]
+) -> BatchResponse:
     """Store documents in one transaction; a faulty one fails alone and is reported."""
     arguments = data.arguments()
     arguments["p_documents"] = Jsonb(data.documents)
@@ -85,19 +90,19 @@ async def put_documents(data: PutDocuments, session: Session) -> BatchResponse:
     responses=problems.responses(400, 401, 403, 404, 422, 503),
 )
 async def list_documents(
-    session: Session,
+    session: NamedDependency[Session],
     limit: Annotated[
         int,
-        Parameter(
+        QueryParameter(
             description="How many.",
             ge=-(2**31),
             le=2**31 - 1,
             schema_extra={"minimum": 1, "maximum": 1000},
         ),
     ] = _PAGE,
-    after: Annotated[UUID | None, Parameter(description="`next` of the page before.")] = None,
-    workspace: Annotated[str | None, Parameter(description="Only this one's.")] = None,
-    source: Annotated[str | None, Parameter(description="Only from this source.")] = None,
+    after: Annotated[UUID | None, QueryParameter(description="`next` of the page before.")] = None,
+    workspace: Annotated[str | None, QueryParameter(description="Only this one's.")] = None,
+    source: Annotated[str | None, QueryParameter(description="Only from this source.")] = None,
 ) -> DocumentPage:
     """The documents the caller may read, newest first, without their texts."""
     found = await session.call(
@@ -121,10 +126,10 @@ async def list_documents(
     },
 )
 async def get_document(
-    document_id: UUID,
-    session: Session,
+    document_id: FromPath[UUID],
+    session: NamedDependency[Session],
     if_none_match: Annotated[
-        str | None, Parameter(header="If-None-Match", description="ETags the caller has.")
+        str | None, HeaderParameter(name="If-None-Match", description="ETags the caller has.")
     ] = None,
 ) -> Response[Document | None]:
     """One document with its text."""
@@ -145,7 +150,9 @@ async def get_document(
     request_max_body_size=MAX_BODY,
 )
 async def replace_document(
-    document_id: UUID, data: DocumentReplacement, session: Session
+    document_id: FromPath[UUID],
+    data: JSONBody[DocumentReplacement],
+    session: NamedDependency[Session],
 ) -> Stored:
     """Give a document another text, title and so on; it keeps its id, source and visibility."""
     document = await _read(session, document_id)
@@ -168,7 +175,7 @@ async def replace_document(
     response_description="It is gone, and so is every stored answer that quotes it",
     responses=problems.responses(400, 401, 403, 404, 422, 503),
 )
-async def delete_document(document_id: UUID, session: Session) -> None:
+async def delete_document(document_id: FromPath[UUID], session: NamedDependency[Session]) -> None:
     """Delete a document; when the response arrives nothing of it can be read or found."""
     await session.call("delete_document", returning=JsonObject, p_document_id=document_id)
 

@@ -32,49 +32,59 @@ class _ReferencePage(OpenAPIRenderPlugin):
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         return (_STATIC / "reference.html").read_bytes()
 
+    def receive_router(self, router: Router) -> None:
+        """Take out Litestar's own page for unknown paths: they are problems like elsewhere."""
+        router.routes = [route for route in router.routes if "{path:str}" not in route.path]
 
-CONFIG = OpenAPIConfig(
-    title="ragdb",
-    version=__version__,
-    summary="Search and cited answers over an organization's documents.",
-    description=(
-        "Every operation below `/api` needs an API key and sees what the key's owner may see."
-        " Errors are problem documents (RFC 9457); their `code` is the machine name that the SQL"
-        " functions and the command line use too."
-    ),
-    license=License(name="Apache-2.0", identifier="Apache-2.0"),
-    openapi_router=Router(
-        "/schema",
-        route_handlers=[],
+
+def description() -> OpenAPIConfig:
+    """What is said of the API as a whole, and where it is shown."""
+    return OpenAPIConfig(
+        title="ragdb",
+        version=__version__,
+        summary="Search and cited answers over an organization's documents.",
+        description=(
+            "Every operation below `/api` needs an API key and sees what the key's owner may see."
+            " Errors are problem documents (RFC 9457); their `code` is the machine name that the"
+            " SQL functions and the command line use too."
+        ),
+        license=License(name="Apache-2.0", identifier="Apache-2.0"),
+        openapi_router=Router(
+            "/schema",
+            route_handlers=[],
+            include_in_schema=False,
+            response_headers={"Content-Security-Policy": _PAGE_POLICY},
+        ),
+        render_plugins=[_ReferencePage(path="/"), JsonRenderPlugin()],
+        use_handler_docstrings=True,
+        components=Components(
+            security_schemes={
+                "bearer": SecurityScheme(
+                    type="http", scheme="bearer", description="`Authorization: Bearer <API key>`"
+                ),
+                "apiKey": SecurityScheme(
+                    type="apiKey",
+                    name="X-API-Key",
+                    security_scheme_in="header",
+                    description="The same key in a header of its own.",
+                ),
+            }
+        ),
+        security=[{"bearer": []}, {"apiKey": []}],
+        tags=[
+            Tag("Retrieval", "Search, and answers with citations."),
+            Tag("Documents", "Put documents in, read them, delete them."),
+            Tag("Account", "Who the API key acts for."),
+            Tag("Health", "For load balancers and container platforms; without a key."),
+        ],
+    )
+
+
+def assets() -> Router:
+    """The files of the page."""
+    return create_static_files_router(
+        "/static",
+        directories=[_STATIC],
+        cache_control=CacheControlHeader(public=True, max_age=86_400),
         include_in_schema=False,
-        response_headers={"Content-Security-Policy": _PAGE_POLICY},
-    ),
-    render_plugins=[_ReferencePage(path="/"), JsonRenderPlugin()],
-    use_handler_docstrings=True,
-    components=Components(
-        security_schemes={
-            "bearer": SecurityScheme(
-                type="http", scheme="bearer", description="`Authorization: Bearer <API key>`"
-            ),
-            "apiKey": SecurityScheme(
-                type="apiKey", name="X-API-Key", security_scheme_in="header",
-                description="The same key in a header of its own.",
-            ),
-        }
-    ),
-    security=[{"bearer": []}, {"apiKey": []}],
-    tags=[
-        Tag("Retrieval", "Search, and answers with citations."),
-        Tag("Documents", "Put documents in, read them, delete them."),
-        Tag("Account", "Who the API key acts for."),
-        Tag("Health", "For load balancers and container platforms; without a key."),
-    ],
-)  # fmt: skip
-
-
-assets = create_static_files_router(
-    "/static",
-    directories=[_STATIC],
-    cache_control=CacheControlHeader(public=True, max_age=86_400),
-    include_in_schema=False,
-)
+    )
