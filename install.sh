@@ -20,7 +20,9 @@ Environment:
   PYTHON            the Python to use
   RAGDB_HOME        where the data goes (default: /var/lib/ragdb for root,
                     ~/.local/share/ragdb for anyone else)
-  RAGDB_WHEELHOUSE  a directory of wheels to install from, without any network
+  RAGDB_WHEELHOUSE  a directory of wheels to install from, without any network; where there is one:
+                    pip download -d DIR -r requirements.lock
+                    pip download -d DIR hatchling==1.33.0 editables
 TEXT
 }
 

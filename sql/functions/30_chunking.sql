@@ -79,7 +79,8 @@ begin
     raise exception 'The unit of a chunk size is characters or tokens.'
       using errcode    = 'PT422',
             constraint = 'invalid_chunk_unit',
-            detail     = format('unit: %s', p_unit);
+            detail     = format('unit: %s', p_unit),
+            hint       = 'Tokens are estimated by ragdb.count_tokens().';
   end if;
 
   if p_size is null or p_overlap is null or p_size < 1
@@ -317,7 +318,7 @@ begin
     into v_text
     from string_to_table(v_text, '`') with ordinality as piece (part, n);
 
-  return btrim(v_text, ragdb_data._whitespace());
+  return coalesce(btrim(v_text, ragdb_data._whitespace()), '');
 end;
 $$;
 
@@ -371,7 +372,7 @@ begin
   -- A form feed ends a line as a newline does, but stays at its end.
   foreach v_line in array string_to_array(replace(v_text, E'\f', E'\f\n'), E'\n') loop
     v_visible := rtrim(v_line, v_space);
-    v_body := ltrim(v_visible, v_space || E'\ufeff');
+    v_body := ltrim(v_visible, v_space || case v_char when 0 then E'\ufeff' else '' end);
     v_first := left(v_body, 1);
     v_indent := char_length(v_line) - char_length(ltrim(v_line, ' '));
     v_level := null;
@@ -568,7 +569,7 @@ as $$
 declare
   c_sentence constant text :=
     $re$(?:[^.!?。！？]|[.!?]+["')\]’”»]*[^.!?。！？"')\]’”»[:space:]])*$re$
-    || $re$[.!?。！？]*["')\]’”»]*[[:space:]]*$re$;
+    || $re$[.!?。！？]*["')\]’”»]*[\s\x1c-\x1f]*$re$;
   c_item     constant text := '[^\n]*(?:\n+(?![ \t]*(?:[-*+]|\d{1,9}[.)])[ \t])[^\n]+)*\n*';
   c_smaller  constant text[] := array[
     '[^\n]*\n?',

@@ -89,7 +89,7 @@ class Database:
                 application_name="ragdb", row_factory=dict_row,
             )  # fmt: skip
         except psycopg.Error as error:
-            raise RagdbError(_not_connected(error)) from error
+            raise RagdbError(not_connected(error)) from error
         with connection:
             yield cls(connection)
 
@@ -127,7 +127,7 @@ class Database:
             raise RagdbError(problem) from error
 
 
-def _not_connected(error: psycopg.Error) -> Problem:
+def not_connected(error: psycopg.Error) -> Problem:
     """Why there is no connection, in libpq's words where these hold no secret."""
     if isinstance(error, psycopg.ProgrammingError):  # it quotes the URL, password and all
         return Problem(

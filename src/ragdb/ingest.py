@@ -20,7 +20,7 @@ from ragdb.files import Skipped
 from ragdb.reading import Document, Failure, Item
 
 # A batch ends with whichever comes first. Larger ones store no more documents a second.
-BATCH_DOCUMENTS = 100
+BATCH_DOCUMENTS = 200
 BATCH_CHARACTERS = 500_000
 BATCH_ITEMS = 1000
 

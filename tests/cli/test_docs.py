@@ -140,6 +140,7 @@ def run_shell(home: Ragdb, block: Block, checkout: Path) -> None:
         ["bash", "-euo", "pipefail", "-c", f"{ended}\n{script}"],
         env=home.having(PATH=path, RAGDB_HTTP_PORT=str(port)).variables,
         cwd=checkout, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, f"{block.place}\n{done.stdout}{done.stderr}"
 

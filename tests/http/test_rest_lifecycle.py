@@ -187,6 +187,21 @@ def test_requests_that_have_begun_are_finished(database: Any, tmp_path: Path) ->
     assert (answer.json()["model"], answer.json()["fallback_used"]) == ("default", False)
 
 
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("garbage:secret", "RagdbError: The database URL cannot be read."),
+        ("postgresql://x:secret@127.0.0.1:9/x", "RagdbError: The database cannot be reached: "),
+    ],
+)
+def test_a_database_that_cannot_be_reached_is_not_served(
+    tmp_path: Path, url: str, message: str
+) -> None:
+    process = launch(url, free_port(), tmp_path / "stderr")
+    assert process.wait(60) == 1
+    assert message in (tmp_path / "stderr").read_text()
+
+
 def test_an_occupied_port_is_named(database: Any, service: Service, tmp_path: Path) -> None:
     port = int(service.url.rpartition(":")[2])
     process = launch(database.url, port, tmp_path / "second")

@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,8 +29,8 @@ PIECES = [
 MARKDOWN = [
     "# A\n", "## B\n", "### `c` d\n", "Title\n===\n", "two\n---\n", "\n", "\n\n", "A sentence. ",
     "Words here\n", "```\n", "~~~~\n", "    # code\n", "- item\n", "2. item\n", "| a | b |\n",
-    "|---|---|\n", "> quote\n", "<!--", "-->\n", "<pre>\n", "\f", "\r\n", "\r", "#", "日本語。", "😀",
-    "\u00a0\n", "abcdefghij" * 4, "---\n",
+    "|---|---|\n", "> quote\n", "<!--", "-->\n", "<pre>\n", "\f", "\r\n", "\r", "#", "日本語。",
+    "😀", "\u00a0\n", "abcdefghij" * 4, "---\n",
 ]  # fmt: skip
 
 
@@ -189,8 +190,8 @@ def test_recursive_equals_langchain_on_random_texts(db: psycopg.Connection) -> N
                 chooser.choice([0, chooser.randrange(size)]),
                 chooser.choice(["characters", "tokens"]),
                 chooser.choice(
-                    [SEPARATORS, SEPARATORS, ["\n\n", " "], [". ", "? ", " "], [""], [" ", "\n", ""],
-                     ["\n", "", " "], ["a", "bb", "word"], ["absent"]]
+                    [SEPARATORS, SEPARATORS, ["\n\n", " "], [". ", "? ", " "], [""],
+                     [" ", "\n", ""], ["\n", "", " "], ["a", "bb", "word"], ["absent"]]
                 ),
             )
         )  # fmt: skip
@@ -228,7 +229,7 @@ def test_markdown_headings_are_those_of_commonmark(db: psycopg.Connection) -> No
     commonmark = MarkdownIt("commonmark").enable("table")
     for file in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), DATA / "guide.md"]:
         text = re.sub(r"\A---\n.*?\n---\n", "", file.read_text(), flags=re.DOTALL)
-        text = text.replace("\nin a line with", "\n\nin a line with").replace("it\n---", "it\n\n---")
+        text = re.sub(r"\n(?=in a line with|---\n\n#hashtag)", "\n\n", text)
         expected = [
             (token.map[0], int(token.tag[1:]))
             for token in commonmark.parse(text)
@@ -242,53 +243,49 @@ def test_markdown_headings_are_those_of_commonmark(db: psycopg.Connection) -> No
         assert [(text.count("\n", 0, start), level) for start, level in found] == expected, file
 
 
-@pytest.mark.parametrize(
-    ("heading", "plain"),
-    [
-        ("# Plain", "Plain"),
-        ("#\tTab ##  ", "Tab"),
-        ("### C# ###", "C#"),
-        ("# `__init__` and __bold__ or *it*", "__init__ and bold or it"),
-        ("# a_b_c 2 * 3 * 4", "a_b_c 2 * 3 * 4"),
-        ("# ***All*** ~~gone~~ {#anchor}", "All gone"),
-        ("# [Link `f()`](http://x_y_z) ![icon](i.png)", "Link f() icon"),
-        ("# [Ref][1] [plain] <a id='x'></a>tag", "Ref [plain] tag"),
-        (r"# \*not\* bold", "*not* bold"),
-    ],
-)
-def test_markdown_path_is_plain_text(db: psycopg.Connection, heading: str, plain: str) -> None:
-    assert sections(db, f"{heading}\n\nText.\n")[0][1] == [plain]
+HEADINGS = [
+    ("# Plain", "Plain"),
+    ("#\tTab ##  ", "Tab"),
+    ("### C# ###", "C#"),
+    ("# `__init__` and __bold__ or *it*", "__init__ and bold or it"),
+    ("# a_b_c 2 * 3 * 4", "a_b_c 2 * 3 * 4"),
+    ("# ***All*** ~~gone~~ {#anchor}", "All gone"),
+    ("# [Link `f()`](http://x_y_z) ![icon](i.png)", "Link f() icon"),
+    ("# [Ref][1] [plain] <a id='x'></a>tag", "Ref [plain] tag"),
+    (r"# \*not\* bold", "*not* bold"),
+]
+
+
+def test_markdown_path_is_plain_text(db: psycopg.Connection) -> None:
+    for heading, plain in HEADINGS:
+        assert sections(db, f"{heading}\n\nText.\n")[0][1] == [plain]
 
 
 WORDS = " ".join(f"word{n}" for n in range(25))
+SECTIONS = [
+    # A heading without text joins its child, whose path is the more exact one.
+    (f"# A\n\n## B\n\n{WORDS}", [["A", "B"]]),
+    # A short text joins its sibling: the path is what both have in common.
+    (f"# A\n\n## B\n\nshort\n\n## C\n\n{WORDS}", [["A"]]),
+    # With no sibling or child it joins its parent.
+    (f"# A\n\n{WORDS}\n\n## B\n\nshort\n\n# C\n\n{WORDS}", [["A"], ["C"]]),
+    # Nothing is lost for it: not the path of a sibling before, nor of a heading above.
+    (f"# A\n\n## B\n\n{WORDS}\n\n## C\n\nshort", [["A", "B"], ["A", "C"]]),
+    (f"# A\n\n{WORDS}\n\n# B\n\nshort", [["A"], ["B"]]),
+    # A last heading without text is no chunk.
+    (f"# A\n\n{WORDS}\n\n# B", [["A"]]),
+    # What precedes the first heading has no path to lose.
+    (f"badge\n\n# A\n\n{WORDS}", [["A"]]),
+    (f"{WORDS}\n\n# A\n\n{WORDS}", [[], ["A"]]),
+    # Levels may be left out.
+    (f"### A\n\n{WORDS}\n\n## B\n\n{WORDS}\n\n#### C\n\n{WORDS}", [["A"], ["B"], ["B", "C"]]),
+    (f"# A\n\n{WORDS}\n\n#\n\n{WORDS}", [["A"], []]),
+]
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        # A heading without text joins its child, whose path is the more exact one.
-        (f"# A\n\n## B\n\n{WORDS}", [["A", "B"]]),
-        # A short text joins its sibling: the path is what both have in common.
-        (f"# A\n\n## B\n\nshort\n\n## C\n\n{WORDS}", [["A"]]),
-        # With no sibling or child it joins its parent.
-        (f"# A\n\n{WORDS}\n\n## B\n\nshort\n\n# C\n\n{WORDS}", [["A"], ["C"]]),
-        # Nothing is lost for it: not the path of a sibling before, nor of a heading above.
-        (f"# A\n\n## B\n\n{WORDS}\n\n## C\n\nshort", [["A", "B"], ["A", "C"]]),
-        (f"# A\n\n{WORDS}\n\n# B\n\nshort", [["A"], ["B"]]),
-        # A last heading without text is no chunk.
-        (f"# A\n\n{WORDS}\n\n# B", [["A"]]),
-        # What precedes the first heading has no path to lose.
-        (f"badge\n\n# A\n\n{WORDS}", [["A"]]),
-        (f"{WORDS}\n\n# A\n\n{WORDS}", [[], ["A"]]),
-        # Levels may be left out.
-        (f"### A\n\n{WORDS}\n\n## B\n\n{WORDS}\n\n#### C\n\n{WORDS}", [["A"], ["B"], ["B", "C"]]),
-        (f"# A\n\n{WORDS}\n\n#\n\n{WORDS}", [["A"], []]),
-    ],
-)
-def test_markdown_sections(
-    db: psycopg.Connection, text: str, expected: list[list[str]]
-) -> None:
-    assert [path for _, path in sections(db, text, size=80)] == expected
+def test_markdown_sections(db: psycopg.Connection) -> None:
+    for text, expected in SECTIONS:
+        assert [path for _, path in sections(db, text, size=80)] == expected, text
 
 
 def test_markdown_keeps_what_fits_whole(db: psycopg.Connection) -> None:
@@ -313,28 +310,32 @@ def test_markdown_divides_where_it_hurts_least(db: psycopg.Connection) -> None:
         assert content.startswith(("```", "row_"))
 
 
-@pytest.mark.parametrize(
-    ("size", "overlap", "unit"),
-    [(512, 0, "tokens"), (256, 0, "characters"), (60, 15, "tokens"), (9, 0, "tokens"),
-     (40, 15, "characters"), (1, 0, "characters")],
-)  # fmt: skip
-def test_markdown_covers_the_text_in_chunks_that_fit(
-    db: psycopg.Connection, size: int, overlap: int, unit: str
-) -> None:
-    texts = [*random_texts(MARKDOWN, 700, 60, seed=size), *random_texts(PIECES, 200, 60, seed=size)]
-    cases = [Case(text, size, overlap, unit) for text in texts + (corpus() if size > 60 else [])]
-    for case, chunks in zip(cases, run(db, "chunk_markdown", cases), strict=True):
-        covered = 0
-        for chunk in chunks:
-            assert measure(chunk.content, unit) <= size
-            assert chunk.content == chunk.content.rstrip() != ""
-            assert not re.match(r"\s*\n", chunk.content)
-            assert "\f" not in chunk.content
-            assert chunk.start >= covered or overlap
-            assert chunk.end > covered
-            assert not case.text[covered : chunk.start].replace("\ufeff", "").strip()
-            covered = chunk.end
-        assert not case.text[covered:].replace("\ufeff", "").strip()
+SIZES = [
+    (512, 0, "tokens"), (256, 0, "characters"), (60, 15, "tokens"), (9, 0, "tokens"),
+    (40, 15, "characters"), (1, 0, "characters"),
+]  # fmt: skip
+
+
+def test_markdown_covers_the_text_in_chunks_that_fit(db: psycopg.Connection) -> None:
+    for size, overlap, unit in SIZES:
+        texts = [
+            *random_texts(MARKDOWN, 600, 60, seed=size),
+            *random_texts(PIECES, 200, 60, seed=size),
+            *(corpus() if size > 60 else []),
+        ]
+        cases = [Case(text, size, overlap, unit) for text in texts]
+        for case, chunks in zip(cases, run(db, "chunk_markdown", cases), strict=True):
+            covered = 0
+            for chunk in chunks:
+                assert measure(chunk.content, unit) <= size
+                assert chunk.content == chunk.content.rstrip() != ""
+                assert not re.match(r"\s*\n", chunk.content)
+                assert "\f" not in chunk.content
+                assert chunk.start >= covered or overlap
+                assert chunk.end > covered
+                assert not case.text[covered : chunk.start].replace("\ufeff", "").strip()
+                covered = chunk.end
+            assert not case.text[covered:].replace("\ufeff", "").strip()
 
 
 def test_markdown_overlap_repeats_whole_paragraphs_of_the_section(db: psycopg.Connection) -> None:
@@ -342,7 +343,7 @@ def test_markdown_overlap_repeats_whole_paragraphs_of_the_section(db: psycopg.Co
     text = "# A\n\n" + "\n\n".join(paragraphs[:30]) + "\n\n# B\n\n" + "\n\n".join(paragraphs[30:])
     [chunks] = run(db, "chunk_markdown", [Case(text, 100, 30, "tokens")])
     overlaps = 0
-    for before, chunk in zip(chunks, chunks[1:], strict=False):
+    for before, chunk in pairwise(chunks):
         shared = text[chunk.start : before.end]
         overlaps += bool(shared)
         assert not shared or (before.path == chunk.path and shared.startswith("Paragraph"))
@@ -360,12 +361,12 @@ def test_markdown_edits_change_few_chunks(db: psycopg.Connection, section: int) 
     def sentence() -> str:
         return " ".join(chooser.choices(words, k=chooser.randint(4, 12))).capitalize() + "."
 
-    document = [[sentence() for _ in range(chooser.randint(2, 6))] for _ in range(1400)]
+    document = [[sentence() for _ in range(chooser.randint(2, 6))] for _ in range(1150)]
     for n in range(0, len(document), section or len(document)):
         document[n].insert(0, f"## Section {n}\n\n")
 
     versions = [document]
-    for kind in range(120):
+    for kind in range(60):
         edited = [list(paragraph) for paragraph in document]
         paragraph = edited[chooser.randrange(len(edited))]
         place = chooser.randrange(1, len(paragraph))
@@ -433,30 +434,31 @@ def test_chunk_text_counts_pages(db: psycopg.Connection, chunker: str) -> None:
         assert [path for *_, path, _ in rows] == [["Title"], ["Title"], ["Fourth"]]
 
 
-@pytest.mark.parametrize("profile", [{}, {"chunker": "recursive"}])
-@pytest.mark.parametrize("text", [None, "", " \r\n\t\u3000\f\n"])
-def test_nothing_has_no_chunks(db: psycopg.Connection, text: str | None, profile: object) -> None:
-    assert chunk_text(db, text, profile) == []
+def test_nothing_has_no_chunks(db: psycopg.Connection) -> None:
+    for text in (None, "", " \r\n\t\u3000\f\n"):
+        assert chunk_text(db, text, {}) == []
+        assert chunk_text(db, text, {"chunker": "recursive"}) == []
 
 
-@pytest.mark.parametrize(
-    ("text", "contents"),
-    [
-        ("# A\r\n\r\nOne\r\ntwo\r\n\r\n# B\r\n\r\nThree", ["# A\r\n\r\nOne\r\ntwo", "# B\r\n\r\nThree"]),
-        ("# A\r\rOne\rtwo\r\r# B\r\rThree", ["# A\r\rOne\rtwo", "# B\r\rThree"]),
-        ("\ufeff# A\n\nOne\n\n# B\n\nTwo", ["\ufeff# A\n\nOne", "# B\n\nTwo"]),
-        ("\n \n    indented\n\n\u3000\n", ["    indented"]),
-        ("# שלום\n\nעולם e\u0301 👩\u200d🔬", ["# שלום\n\nעולם e\u0301 👩\u200d🔬"]),
-    ],
-)
-def test_markdown_reads_any_line_end_and_script(
-    db: psycopg.Connection, text: str, contents: list[str]
-) -> None:
-    assert [content for content, _ in sections(db, text, size=8)] == contents
+SCRIPTS = [
+    (
+        "# A\r\n\r\nOne\r\ntwo\r\n\r\n# B\r\n\r\nThree",
+        ["# A\r\n\r\nOne\r\ntwo", "# B\r\n\r\nThree"],
+    ),
+    ("# A\r\rOne\rtwo\r\r# B\r\rThree", ["# A\r\rOne\rtwo", "# B\r\rThree"]),
+    ("\ufeff# A\n\nOne\n\n# B\n\nTwo", ["\ufeff# A\n\nOne", "# B\n\nTwo"]),
+    ("\n \n    indented\n\n\u3000\n", ["    indented"]),
+    ("# ברק\n\nרעם e\u0301 👩\u200d🔬", ["# ברק\n\nרעם e\u0301 👩\u200d🔬"]),
+]
+
+
+def test_markdown_reads_any_line_end_and_script(db: psycopg.Connection) -> None:
+    for text, contents in SCRIPTS:
+        assert [content for content, _ in sections(db, text, size=8)] == contents
 
 
 def test_a_large_text_without_a_line_end_works(db: psycopg.Connection) -> None:
-    text = "Der Kessel pfeift über dem Feuer. " * 60_000
+    text = "Der Kessel pfeift über dem Feuer. " * 30_000
     cases = [Case(text, 512, 50, "tokens")]
     for function in ("chunk_recursive", "chunk_markdown"):
         [chunks] = run(db, function, cases)
@@ -464,38 +466,44 @@ def test_a_large_text_without_a_line_end_works(db: psycopg.Connection) -> None:
         assert all(count_tokens(chunk.content) <= 512 for chunk in chunks)
 
 
-@pytest.mark.parametrize(
-    ("call", "code"),
-    [
-        ("chunk_recursive('x', 0, 0)", "invalid_chunk_size"),
-        ("chunk_recursive('x', 5, 5)", "invalid_chunk_size"),
-        ("chunk_recursive('x', 5, -1)", "invalid_chunk_size"),
-        ("chunk_recursive('x', null)", "invalid_chunk_size"),
-        ("chunk_recursive('x', p_unit => 'bytes')", "invalid_chunk_unit"),
-        ("chunk_recursive('x', p_separators => '{}')", "invalid_chunk_separators"),
-        ("chunk_recursive('x', p_separators => array[' ', null])", "invalid_chunk_separators"),
-        ("chunk_markdown('x', -2147483648, 1)", "invalid_chunk_size"),
-        ("chunk_markdown('x', 10, null)", "invalid_chunk_size"),
-        ("chunk_markdown('x', p_unit => null)", "invalid_chunk_unit"),
-        ("""chunk_text('', '{"size": 0}')""", "invalid_chunk_size"),
-        ("""chunk_text('', '{"chunker": "recursive", "size": 0}')""", "invalid_chunk_size"),
-        ("""chunk_text('x', '{"size": 10, "overlap": 10}')""", "invalid_chunk_size"),
-        ("""chunk_text('x', '{"size": "10"}')""", "invalid_chunk_profile"),
-        ("""chunk_text('x', '{"size": 1.5}')""", "invalid_chunk_profile"),
-        ("""chunk_text('x', '{"size": 99999999999}')""", "invalid_chunk_profile"),
-        ("""chunk_text('x', '{"overlap": null}')""", "invalid_chunk_profile"),
-        ("""chunk_text('x', '{"chunker": "semantic"}')""", "invalid_chunk_profile"),
-        ("""chunk_text('x', '{"unit": "bytes"}')""", "invalid_chunk_profile"),
-        ("""chunk_text('x', '{"separators": ["."]}')""", "invalid_chunk_profile"),
-        ("""chunk_text('x', '{"chunker": "recursive", "separators": [1]}')""", "invalid_chunk_profile"),
-        ("""chunk_text('x', '{"chunker": "recursive", "separators": []}')""", "invalid_chunk_profile"),
-        ("""chunk_text('x', '{"length": 10}')""", "invalid_chunk_profile"),
-        ("chunk_text('x', '[]')", "invalid_chunk_profile"),
-    ],
-)
-def test_what_cannot_work_is_refused(db: psycopg.Connection, call: str, code: str) -> None:
-    with pytest.raises(psycopg.Error) as caught:
-        db.execute(f"select * from ragdb.{call}")
-    assert caught.value.sqlstate == "PT422"
-    assert caught.value.diag.constraint_name == code
-    assert caught.value.diag.message_hint or code == "invalid_chunk_unit"
+REFUSALS = [
+    ("chunk_recursive('x', 0, 0)", "invalid_chunk_size"),
+    ("chunk_recursive('x', 5, 5)", "invalid_chunk_size"),
+    ("chunk_recursive('x', 5, -1)", "invalid_chunk_size"),
+    ("chunk_recursive('x', null)", "invalid_chunk_size"),
+    ("chunk_recursive('x', p_unit => 'bytes')", "invalid_chunk_unit"),
+    ("chunk_recursive('x', p_separators => '{}')", "invalid_chunk_separators"),
+    ("chunk_recursive('x', p_separators => array[' ', null])", "invalid_chunk_separators"),
+    ("chunk_markdown('x', -2147483648, 1)", "invalid_chunk_size"),
+    ("chunk_markdown('x', 10, null)", "invalid_chunk_size"),
+    ("chunk_markdown('x', p_unit => null)", "invalid_chunk_unit"),
+    ("""chunk_text('', '{"size": 0}')""", "invalid_chunk_size"),
+    ("""chunk_text('', '{"chunker": "recursive", "size": 0}')""", "invalid_chunk_size"),
+    ("""chunk_text('x', '{"size": 10, "overlap": 10}')""", "invalid_chunk_size"),
+    ("""chunk_text('x', '{"size": "10"}')""", "invalid_chunk_profile"),
+    ("""chunk_text('x', '{"size": 1.5}')""", "invalid_chunk_profile"),
+    ("""chunk_text('x', '{"size": 99999999999}')""", "invalid_chunk_profile"),
+    ("""chunk_text('x', '{"overlap": null}')""", "invalid_chunk_profile"),
+    ("""chunk_text('x', '{"chunker": "semantic"}')""", "invalid_chunk_profile"),
+    ("""chunk_text('x', '{"unit": "bytes"}')""", "invalid_chunk_profile"),
+    ("""chunk_text('x', '{"separators": ["."]}')""", "invalid_chunk_profile"),
+    (
+        """chunk_text('x', '{"chunker": "recursive", "separators": [1]}')""",
+        "invalid_chunk_profile",
+    ),
+    (
+        """chunk_text('x', '{"chunker": "recursive", "separators": []}')""",
+        "invalid_chunk_profile",
+    ),
+    ("""chunk_text('x', '{"length": 10}')""", "invalid_chunk_profile"),
+    ("chunk_text('x', '[]')", "invalid_chunk_profile"),
+]
+
+
+def test_what_cannot_work_is_refused(db: psycopg.Connection) -> None:
+    for call, code in REFUSALS:
+        with pytest.raises(psycopg.Error) as caught:
+            db.execute(f"select * from ragdb.{call}")
+        assert caught.value.sqlstate == "PT422", call
+        assert caught.value.diag.constraint_name == code, call
+        assert caught.value.diag.message_hint, call

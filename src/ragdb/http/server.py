@@ -17,7 +17,8 @@ from granian.server import Server
 from litestar import Litestar
 
 from ragdb import __version__, install
-from ragdb.errors import RagdbError, from_database
+from ragdb.db import not_connected
+from ragdb.errors import RagdbError
 from ragdb.http import logs
 from ragdb.http.app import create_app
 from ragdb.settings import Settings, SettingsError
@@ -65,7 +66,7 @@ def _require_current(url: str) -> None:
         with psycopg.connect(url, connect_timeout=_CONNECT_SECONDS) as connection:
             found = install.check(connection)
     except psycopg.Error as error:
-        raise RagdbError(from_database(error)) from error
+        raise RagdbError(not_connected(error)) from error
     if not found.ok:
         raise install.VersionMismatch(found.message)
 
