@@ -26,14 +26,19 @@ def create(session: Session, name: str, org: str) -> None:
 
     with session.operator() as client:
         url = logins.create_analyst(client.database, name, org)
+    url = logins.from_elsewhere(url, session.settings)
     output = session.output
     if output.is_json:
         output.document({"login": name, "organization": org, "url": url})
         return
     output.text(url)
     output.note("Keep it: the password is stored nowhere and cannot be shown again.")
-    if logins.is_embedded(session.settings) and not session.settings.listen_addresses:
+    if not logins.is_embedded(session.settings):
+        return
+    if session.settings.listen_addresses:
+        output.note("The embedded server does not encrypt connections: tunnel those from outside.")
+    else:
         output.note(
-            "It works on this machine for whoever may enter RAGDB_HOME. For others, let the server"
-            " listen on TCP: set RAGDB_LISTEN_ADDRESSES, then ragdb stop && ragdb start."
+            "It works for whoever may enter RAGDB_HOME. For others, let the server listen on TCP:"
+            " set RAGDB_LISTEN_ADDRESSES, then run ragdb stop && ragdb start."
         )

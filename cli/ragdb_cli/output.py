@@ -120,6 +120,8 @@ def printable(text: str) -> str:
 
 
 def _write(stream: TextIO, line: str) -> None:
+    if stream is sys.stderr:
+        sys.stdout.flush()  # so that both read in order where they go to the same place
     try:
         stream.write(line + "\n")
     except UnicodeEncodeError:

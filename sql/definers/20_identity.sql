@@ -85,9 +85,9 @@ end;
 $$;
 
 comment on function ragdb.begin_operator_context(text) is
-$$Act as the first administrator of an organization for this transaction: to make its first key, or a lost one anew.
+$$Act as the first administrator of an organization for this transaction.
 
-For operators (ragdb_admin). Definer: opens a context without a credential. Raises PT404 organization_not_found.$$;
+To make its first key, or a lost one anew. For operators (ragdb_admin). Definer: opens a context without a credential. Raises PT404 organization_not_found.$$;
 
 create or replace function ragdb.organizations()
   returns table (organization_id uuid, slug text, name text, members int8, created_at timestamptz)

@@ -21,7 +21,9 @@ end;
 $$;
 
 comment on function ragdb.revoke_api_key(uuid) is
-$$Make an API key useless from the next transaction on. Needs api:manage. Raises PT404 api_key_not_found.$$;
+$$Make an API key useless from the next transaction on.
+
+Needs api:manage. Raises PT404 api_key_not_found.$$;
 
 create or replace function ragdb.create_analyst(p_login text, p_org text, p_password text)
   returns void

@@ -10,6 +10,7 @@ create or replace function ragdb_data._find_language(p_language text)
   stable
   security invoker
   set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
 as $$
   select c.cfgname::text
     from pg_ts_config c

@@ -941,6 +941,7 @@ create or replace function ragdb.chunk_text(p_text text, p_profile jsonb default
   parallel safe
   security invoker
   set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_profile    constant jsonb := coalesce(p_profile, '{}');

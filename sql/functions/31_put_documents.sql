@@ -2,7 +2,8 @@
 --
 -- put_documents() takes a batch, and does each step for all of it at once. A text already stored in the same scope becomes a second
 -- reference to the same chunks; a changed document touches only the chunks whose text changed. One faulty document fails alone.
--- Locks are taken in the order document, body, chunk.
+-- Locks are taken in the order document, body, chunk. Plans are generic, for a custom one
+-- would copy the texts into it, and every table is read by key: a session may fill an empty database with the plans it began with.
 
 create or replace function ragdb_data._source(p_workspace_no int4, p_name text)
   returns int4
@@ -36,6 +37,7 @@ create or replace function ragdb_data._check_document(p_document jsonb, p_ordina
   stable
   security invoker
   set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
   set timezone = 'UTC'
 as $$
 declare
@@ -109,14 +111,11 @@ create or replace function ragdb_data._default_chunking(p_mime text)
   immutable
   security invoker
   parallel safe
-  set search_path = pg_catalog, pg_temp
-as $$
-  select case
+  return case
     when p_mime in ('text/markdown', 'text/html')
       then '{"chunker": "markdown", "size": 512, "overlap": 0, "unit": "tokens"}'::jsonb
     else '{"chunker": "recursive", "size": 512, "overlap": 50, "unit": "tokens"}'::jsonb
-  end
-$$;
+  end;
 
 comment on function ragdb_data._default_chunking(text) is
 $$Chunk profile of a media type.$$;
@@ -124,13 +123,11 @@ $$Chunk profile of a media type.$$;
 create or replace function ragdb_data._chunk_hash(p_language text, p_title text, p_heading_path text[], p_content text)
   returns bytea
   language sql
-  immutable
+  stable
   security invoker
   parallel safe
-  set search_path = pg_catalog, pg_temp
-as $$
-  select sha256(convert_to(concat_ws(E'\x1f', p_language, p_title, array_to_string(p_heading_path, E'\x1e'), p_content), 'UTF8'))
-$$;
+  return sha256(convert_to(
+    concat_ws(E'\x1f', p_language, p_title, array_to_string(p_heading_path, E'\x1e'), p_content), 'UTF8'));
 
 comment on function ragdb_data._chunk_hash(text, text, text[], text) is
 $$Identity of what a chunk's index rows are made from; equal hashes need no new ones.$$;
@@ -142,7 +139,7 @@ create or replace function ragdb_data._rewrite_body(
   volatile
   security invoker
   set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_generic_plan
+  set plan_cache_mode = force_custom_plan
 as $$
 declare
   v_org int4 := ragdb.current_org_no();
@@ -206,6 +203,7 @@ create or replace function ragdb.put_documents(
   security invoker
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
@@ -214,106 +212,121 @@ declare
   v_scope_no int4;
   v_source_no int4;
   v_in ragdb_data.incoming_document[];
+  v_document_nos int8[];
+  v_old_bodies int8[];
+  v_bodies int8[];
   v_changed record;
-  v_replaced int8[];
   v_created int8[] := '{}';
   v_stored int4;
-  v_written int8[];
-  v_document_nos int8[];
+  v_touched int8[] := '{}';
   v_new int8[];
 begin
   if p_visibility is null or p_visibility not in ('private', 'workspace', 'organization') then
     raise exception 'The visibility % is not known.', p_visibility
-      using errcode = 'PT422', constraint = 'unknown_visibility', hint = 'One of: private, workspace, organization';
+      using errcode = 'PT422',
+            constraint = 'unknown_visibility',
+            hint = 'One of: private, workspace, organization';
   end if;
   if jsonb_typeof(p_documents) is distinct from 'array' then
     raise exception 'p_documents is not a JSON array.'
-      using errcode = 'PT422', constraint = 'invalid_documents', hint = 'put_documents(''[{"title": "...", "content": "..."}]'')';
+      using errcode = 'PT422',
+            constraint = 'invalid_documents',
+            hint = 'put_documents(''[{"title": "...", "content": "..."}]'')';
   end if;
   v_scope_no := ragdb_data._open_scope(v_workspace.workspace_no, p_visibility);
   v_source_no := ragdb_data._source(v_workspace.workspace_no, p_source);
 
-  select array_agg(c) into v_in
+  select array_agg(c order by e.ordinal) into v_in
     from jsonb_array_elements(p_documents) with ordinality e(document, ordinal)
    cross join lateral ragdb_data._check_document(e.document, e.ordinal::int4, v_workspace.language) c;
   select array_agg(
            case when i.is_repeated
-             then (i.ordinal, i.external_id, i.title, i.content, i.url, i.mime, i.labels, i.metadata, i.language, i.chunking,
-                   i.dated_at, i.sha256, 'duplicate_external_id',
+             then (i.ordinal, i.external_id, i.title, i.content, i.url, i.mime, i.labels, i.metadata, i.language,
+                   i.chunking, i.dated_at, i.sha256, 'duplicate_external_id',
                    'A later document of this batch has the same external_id.')::ragdb_data.incoming_document
              else i.self end order by i.ordinal)
     into v_in
     from (select u.*, u as self,
                  u.error is null
-                 and row_number() over (partition by u.external_id, u.error is null order by u.ordinal desc) > 1 as is_repeated
+                 and row_number() over (
+                       partition by u.external_id, u.error is null order by u.ordinal desc) > 1 as is_repeated
             from unnest(v_in) u) i;
 
-  perform from ragdb_data.document d
-          join unnest(v_in) i on d.external_id = i.external_id
-   where i.error is null
-     and d.org_no = v_org
-     and d.source_no = v_source_no
-     and d.scope_no = v_scope_no
-     and md5(d.external_id) = md5(i.external_id)
-   order by d.document_no
-     for update of d;
+  -- Who is replaced, locked in an order that all writers share. These arrays are in the order of v_in.
+  select array_agg(d.document_no order by i.ordinal), array_agg(d.body_no order by i.ordinal)
+    into v_document_nos, v_old_bodies
+    from (select u.ordinal, u.external_id, u.error from unnest(v_in) u order by u.external_id offset 0) i
+    left join lateral (
+      select d.document_no, d.body_no
+        from ragdb_data.document d
+       where d.org_no = v_org
+         and d.source_no = v_source_no
+         and d.scope_no = v_scope_no
+         and md5(d.external_id) = md5(i.external_id)
+         and i.error is null
+         for update) d on true;
 
   -- A changed text keeps its body where nobody shares it, so that only the difference is indexed.
   for v_changed in
-    select d.document_no, d.body_no, i.title, i.content, i.language, i.chunking, i.sha256
+    select v_document_nos[i.ordinal] as document_no, b.body_no, i.title, i.content, i.language, i.chunking, i.sha256
       from unnest(v_in) i
-      join ragdb_data.document d
-        on d.org_no = v_org
-       and d.source_no = v_source_no
-       and d.scope_no = v_scope_no
-       and md5(d.external_id) = md5(i.external_id)
-      join ragdb_data.body b on b.org_no = v_org and b.body_no = d.body_no
-     where i.error is null
-       and (b.sha256, b.title, b.language, b.chunking) is distinct from (i.sha256, i.title, i.language, i.chunking)
-       and not exists (select from ragdb_data.document o
-                        where o.org_no = v_org and o.body_no = d.body_no and o.document_no <> d.document_no)
-       and not exists (select from ragdb_data.body o
-                        where o.org_no = v_org and o.scope_no = v_scope_no and o.sha256 = i.sha256 and o.body_no <> d.body_no)
-     order by d.document_no
+     cross join lateral (
+       select b.body_no
+         from ragdb_data.body b
+        where b.org_no = v_org
+          and b.body_no = v_old_bodies[i.ordinal]
+          and (b.sha256, b.title, b.language, b.chunking)
+              is distinct from (i.sha256, i.title, i.language, i.chunking)
+          and not exists (select from ragdb_data.document o
+                           where o.org_no = v_org
+                             and o.body_no = b.body_no
+                             and o.document_no <> v_document_nos[i.ordinal])
+          and not exists (select from ragdb_data.body o
+                           where o.org_no = v_org
+                             and o.scope_no = v_scope_no
+                             and o.sha256 = i.sha256
+                             and o.body_no <> b.body_no)
+       offset 0) b
+     order by i.external_id
   loop
     perform from ragdb_data.body b where b.org_no = v_org and b.body_no = v_changed.body_no for update;
     begin
       perform ragdb_data._rewrite_body(v_changed.body_no, v_changed.title, v_changed.content, v_changed.language,
-                                  v_changed.chunking, v_changed.sha256);
-      v_written := v_written || v_changed.document_no;
+                                       v_changed.chunking, v_changed.sha256);
+      v_touched := v_touched || v_changed.document_no;
     exception when unique_violation then
       -- The text has come into the scope since the query looked: it is shared below.
       null;
     end;
   end loop;
 
-  -- Bodies not there yet. A concurrent transaction may drop the one found here before it is locked: then store it after all.
+  -- Bodies not there yet. A concurrent transaction may drop one found here before it is locked: then store it after all.
   loop
     with stored as (
       insert into ragdb_data.body (org_no, scope_no, sha256, title, content, language, chunking)
       select distinct on (i.sha256) v_org, v_scope_no, i.sha256, i.title, i.content, i.language, i.chunking
         from unnest(v_in) i
        where i.error is null
-         and not exists (select from ragdb_data.body b
-                          where b.org_no = v_org and b.scope_no = v_scope_no and b.sha256 = i.sha256)
        order by i.sha256, i.ordinal
       on conflict on constraint body_org_no_scope_no_sha256_key do nothing
       returning body_no)
     select v_created || coalesce(array_agg(s.body_no), '{}') into v_created from stored s;
-    perform from ragdb_data.body b
-     where b.org_no = v_org
-       and b.scope_no = v_scope_no
-       and b.sha256 in (select i.sha256 from unnest(v_in) i where i.error is null)
-     order by b.body_no
-       for key share;
-    exit when not exists (
-      select from unnest(v_in) i
-       where i.error is null
-         and not exists (select from ragdb_data.body b
-                          where b.org_no = v_org and b.scope_no = v_scope_no and b.sha256 = i.sha256));
+    select array_agg(b.body_no order by i.ordinal)
+      into v_bodies
+      from (select u.ordinal, u.sha256, u.error from unnest(v_in) u order by u.sha256 offset 0) i
+      left join lateral (
+        select b.body_no
+          from ragdb_data.body b
+         where b.org_no = v_org
+           and b.scope_no = v_scope_no
+           and b.sha256 = i.sha256
+           and i.error is null
+           for key share) b on true;
+    exit when not exists (select from unnest(v_in) i where i.error is null and v_bodies[i.ordinal] is null);
   end loop;
 
-  insert into ragdb_data.chunk (org_no, body_no, scope_no, ordinal, char_start, char_end, page, hash, heading_path, content)
+  insert into ragdb_data.chunk (
+    org_no, body_no, scope_no, ordinal, char_start, char_end, page, hash, heading_path, content)
   select v_org, b.body_no, v_scope_no, c.ordinal, c.char_start, c.char_end, c.page,
          ragdb_data._chunk_hash(b.language, b.title, c.heading_path, c.content), c.heading_path, c.content
     from ragdb_data.body b
@@ -322,24 +335,12 @@ begin
      and b.body_no = any (v_created);
   get diagnostics v_stored = row_count;
 
-  select array_agg(d.body_no) into v_replaced
-    from unnest(v_in) i
-    join ragdb_data.document d
-      on d.org_no = v_org
-     and d.source_no = v_source_no
-     and d.scope_no = v_scope_no
-     and md5(d.external_id) = md5(i.external_id)
-    join ragdb_data.body b on b.org_no = v_org and b.scope_no = v_scope_no and b.sha256 = i.sha256
-   where i.error is null
-     and b.body_no <> d.body_no;
-
   with put as (
     insert into ragdb_data.document as d (
       org_no, workspace_no, scope_no, source_no, body_no, external_id, title, url, mime, labels, metadata, dated_at)
-    select v_org, v_workspace.workspace_no, v_scope_no, v_source_no, b.body_no, i.external_id, i.title, i.url, i.mime, i.labels,
-           i.metadata, i.dated_at
+    select v_org, v_workspace.workspace_no, v_scope_no, v_source_no, v_bodies[i.ordinal], i.external_id, i.title, i.url,
+           i.mime, i.labels, i.metadata, i.dated_at
       from unnest(v_in) i
-      join ragdb_data.body b on b.org_no = v_org and b.scope_no = v_scope_no and b.sha256 = i.sha256
      where i.error is null
      order by i.ordinal
     on conflict (org_no, source_no, scope_no, md5(external_id)) do update
@@ -347,15 +348,18 @@ begin
            labels = excluded.labels, metadata = excluded.metadata, dated_at = excluded.dated_at, updated_at = now()
      where (d.body_no, d.title, d.url, d.mime, d.labels, d.metadata, d.dated_at)
            is distinct from
-           (excluded.body_no, excluded.title, excluded.url, excluded.mime, excluded.labels, excluded.metadata, excluded.dated_at)
+           (excluded.body_no, excluded.title, excluded.url, excluded.mime, excluded.labels, excluded.metadata,
+            excluded.dated_at)
+        or d.document_no = any (v_touched)
     returning d.document_no, d.xmax <> 0 as is_old)
-  select array_agg(p.document_no), array_agg(p.document_no) filter (where not p.is_old)
-    into v_document_nos, v_new
+  select v_touched || coalesce(array_agg(p.document_no), '{}'), array_agg(p.document_no) filter (where not p.is_old)
+    into v_touched, v_new
     from put p;
 
-  perform ragdb_data._write_facts(v_document_nos || v_written);
-  if v_replaced is not null then
-    perform ragdb_data._drop_orphan_bodies(v_replaced);
+  perform ragdb_data._write_facts(v_touched);
+  v_old_bodies := array(select b.old from unnest(v_old_bodies, v_bodies) b(old, new) where b.old <> b.new);
+  if cardinality(v_old_bodies) > 0 then
+    perform ragdb_data._drop_orphan_bodies(v_old_bodies);
   end if;
   perform ragdb_data._index_vectors(greatest(100, 2 * v_stored));
 
@@ -363,23 +367,25 @@ begin
   select i.ordinal, i.external_id, d.id,
          case
            when i.error is not null then 'failed'
-           when d.document_no in (select unnest(v_new)) and d.body_no in (select unnest(v_created))
-                and row_number() over (partition by d.body_no order by i.ordinal) = 1 then 'ingested'
-           when d.document_no in (select unnest(v_new)) then 'duplicate'
-           when d.document_no in (select unnest(v_document_nos || v_written)) then 'updated'
+           when d.document_no in (select unnest(v_new))
+             then case when d.body_no in (select unnest(v_created))
+                            and row_number() over (partition by d.body_no order by i.ordinal) = 1
+                    then 'ingested' else 'duplicate' end
+           when d.document_no in (select unnest(v_touched)) then 'updated'
            else 'unchanged'
          end,
-         case when i.error is null
-           then (select count(*)::int4 from ragdb_data.chunk c where c.org_no = v_org and c.body_no = d.body_no)
-           else 0 end,
-         i.error, i.message
+         coalesce(d.chunks, 0), i.error, i.message
     from unnest(v_in) i
-    left join ragdb_data.document d
-      on i.error is null
-     and d.org_no = v_org
-     and d.source_no = v_source_no
-     and d.scope_no = v_scope_no
-     and md5(d.external_id) = md5(i.external_id)
+    left join lateral (
+      select d.document_no, d.id, d.body_no,
+             (select count(*)::int4 from ragdb_data.chunk c where c.org_no = v_org and c.body_no = d.body_no) as chunks
+        from ragdb_data.document d
+       where d.org_no = v_org
+         and d.source_no = v_source_no
+         and d.scope_no = v_scope_no
+         and md5(d.external_id) = md5(i.external_id)
+         and i.error is null
+      offset 0) d on true
    order by i.ordinal;
 end;
 $$;

@@ -7,10 +7,7 @@ create or replace function ragdb_data._fact_value(p_text text)
   immutable
   security invoker
   parallel safe
-  set search_path = pg_catalog, pg_temp
-as $$
-  select case when length(p_text) > 200 then left(p_text, 200) || md5(p_text) else p_text end
-$$;
+  return case when length(p_text) > 200 then left(p_text, 200) || md5(p_text) else p_text end;
 
 comment on function ragdb_data._fact_value(text) is
 $$A value or key as facts store it: what is longer than 200 characters ends in its MD5, to fit an index entry.$$;
@@ -22,6 +19,7 @@ create or replace function ragdb_data._metadata_facts(p_metadata jsonb)
   security invoker
   parallel safe
   set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
 as $$
   with recursive node (key, value) as (
     select 'metadata', p_metadata
@@ -46,7 +44,7 @@ create or replace function ragdb_data._write_facts(p_document_nos int8[])
   volatile
   security invoker
   set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_generic_plan
+  set plan_cache_mode = force_custom_plan
 as $$
 declare
   v_org int4 := ragdb.current_org_no();
@@ -54,8 +52,7 @@ begin
   delete from ragdb_data.document_fact f where f.org_no = v_org and f.document_no = any (p_document_nos);
   insert into ragdb_data.document_fact (org_no, scope_no, document_no, key, value, number)
   select v_org, d.scope_no, d.document_no,
-         case when length(f.key) > 200 then ragdb_data._fact_value(f.key) else f.key end,
-         case when length(f.value) > 200 then ragdb_data._fact_value(f.value) else f.value end,
+         ragdb_data._fact_value(f.key), ragdb_data._fact_value(f.value),
          case
            when f.key = 'date' then extract(epoch from d.dated_at)::float8
            when f.value ~ '^[+-]?\d{1,200}(\.\d+)?([eE][+-]?\d{1,2})?$' then f.value::float8

@@ -32,7 +32,7 @@ create or replace function ragdb.delete_documents(p_document_ids uuid[])
   volatile
   security invoker
   set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_generic_plan
+  set plan_cache_mode = force_custom_plan
 as $$
 declare
   v_org int4 := ragdb.require('data:write');
@@ -122,7 +122,11 @@ as $$
 declare
   v_org int4 := ragdb.require('rag:read');
   v_after int8;
+  v_workspace text;
 begin
+  if p_workspace is not null then
+    v_workspace := (ragdb_data._workspace(p_workspace)).slug;
+  end if;
   if p_limit is null or p_limit not between 1 and 1000 then
     raise exception 'The limit must be 1 to 1000.'
       using errcode = 'PT422', constraint = 'invalid_limit', hint = 'Page with p_after.';
@@ -138,7 +142,7 @@ begin
     join ragdb.documents d on d.document_id = t.id
    where t.org_no = v_org
      and (v_after is null or t.document_no < v_after)
-     and (p_workspace is null or d.workspace = p_workspace)
+     and (v_workspace is null or d.workspace = v_workspace)
      and (p_source is null or d.source = p_source)
    order by t.document_no desc
    limit p_limit;
@@ -146,6 +150,7 @@ end;
 $$;
 
 comment on function ragdb.list_documents(int4, uuid, text, text) is
-$$The caller's documents, newest first, p_limit (1 to 1000) at a time; p_after: the last document_id of the page before.
+$$The caller's documents, newest first.
 
-Needs rag:read. Raises PT422 invalid_limit, PT404 document_not_found.$$;
+p_limit: how many at a time, 1 to 1000. p_after: the last document_id of the page before.
+Needs rag:read. Raises PT422 invalid_limit, PT404 document_not_found or workspace_not_found.$$;

@@ -23,6 +23,7 @@ create or replace function ragdb_data._fuse(
   security invoker
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
   set jit = off
 as $$
 #variable_conflict use_column
@@ -115,8 +116,11 @@ begin
            case when p_mode = 'hybrid' then coalesce(c.cosine, 1 - (e.embedding operator(public.<=>) p_embedding)) else c.cosine end
              as cosine
       from candidate c
-      left join ragdb_data.chunk_vector e
-        on c.cosine is null and p_mode = 'hybrid' and e.org_no = p_org_no and e.chunk_no = c.chunk_no),
+      left join lateral (
+        select v.embedding
+          from ragdb_data.chunk_vector v
+         where v.org_no = p_org_no and v.chunk_no = c.chunk_no
+        offset 0) e on c.cosine is null and p_mode = 'hybrid'),
   base as materialized (
     select c.chunk_no, c.lexical, c.cosine, c.vector_rank,
            case when c.lexical_rank <= v_depth then c.lexical_rank end as lexical_rank,
@@ -195,7 +199,8 @@ $$The keyword leg, the fusion with the vector leg's result, and the rerank.
 p_terms: the query's stems in order. p_n, p_length: chunks in scope and their average length. p_dead: chunks to count nowhere. p_chunks: the
 only ones to return, or null. p_sealed_terms, p_sealed_dfs, p_sealed_chunks: document frequencies and candidates from the segments, null
 without any. confidence reckons with 1,000 further chunks that have no word of the query: else, in a handful of
-documents, one word they lack would outweigh all they have. Everything is found by key, so one plan serves tenants of every size and planning is paid once a session.$$;
+documents, one word they lack would outweigh all they have. Everything is found by key, whatever the planner thinks of the tables' sizes, so one plan serves tenants of every size and planning is
+paid once a session.$$;
 
 create or replace function ragdb_data._nearest(
   p_org_no int4, p_scopes int4[], p_embedding public.halfvec, p_matching int8, p_bodies int8[], p_chunks int8[], p_depth int4,

@@ -7,7 +7,7 @@ create or replace function ragdb_data._highlight_pattern(p_language text, p_quer
   security invoker
   set search_path = pg_catalog, pg_temp
 as $$
-  select '\m(?:' || string_agg(regexp_replace(l, '(?<=..)[iy]$', ''), '|' order by length(l) desc, l) || ')[[:alnum:]]{0,4}'
+  select '\m(?:' || string_agg(regexp_replace(l, '(?<=....)[iy]$', ''), '|' order by length(l) desc, l) || ')[[:alnum:]]{0,4}\M'
     from unnest(tsvector_to_array(to_tsvector(
            p_language::regconfig,
            regexp_replace(lower(p_query collate "pg_c_utf8"), '[^[:alnum:]]+' collate "pg_c_utf8", ' ', 'g')))) l
@@ -61,6 +61,7 @@ create or replace function ragdb.search(
   security invoker
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
@@ -72,7 +73,8 @@ begin
   select s.rank, d.title, ragdb_data._snippet(c.content, v_pattern), s.score, d.url, c.heading_path, c.page, d.id, c.chunk_no,
          c.char_start, c.char_end, s.lexical, s.lexical_rank, s.cosine, s.vector_rank, c.content
     from ragdb_data._search(p_query, p_limit, p_offset, p_filters, p_mode, p_workspace, p_language) s
-    join ragdb_data.chunk c on c.org_no = v_org and c.chunk_no = s.chunk_no
+   cross join lateral (
+     select k.* from ragdb_data.chunk k where k.org_no = v_org and k.chunk_no = s.chunk_no offset 0) c
    cross join lateral (
      select d.title, d.url, d.id
        from ragdb_data.document d
@@ -113,6 +115,7 @@ create or replace function ragdb.explain_search(
   security invoker
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
@@ -122,14 +125,19 @@ begin
   select s.rank, b.title, s.score, s.lexical, s.lexical_rank, s.cosine, s.vector_rank, s.phrase, s.sentence, s.confidence, s.chunk_no,
          s.trace
     from ragdb_data._search(p_query, p_limit, 0, p_filters, p_mode, p_workspace, p_language, p_explain => true) s
-    left join ragdb_data.chunk c on c.org_no = v_org and c.chunk_no = s.chunk_no
-    left join ragdb_data.body b on b.org_no = v_org and b.body_no = c.body_no
+    left join lateral (
+      select b.title
+        from ragdb_data.chunk k
+        join ragdb_data.body b on b.org_no = v_org and b.body_no = k.body_no
+       where k.org_no = v_org and k.chunk_no = s.chunk_no
+      offset 0) b on true
    order by s.rank nulls first;
 end;
 $$;
 
 comment on function ragdb.explain_search(text, int4, jsonb, text, text, text) is
-$$Why search() returns what it returns: first a row on what the legs did, then every feature of each result's score.
+$$Why search() returns what it returns: every feature of each result's score.
 
+First comes a row on what the legs did.
 trace, in the row without a rank: chunks in scope and matching, candidates, exact or HNSW, milliseconds per stage.
 confidence: how surely the corpus is about the query, 0 to 1; the same in every row. Arguments and errors as search().$$;

@@ -11,17 +11,20 @@ as $$
   select row_number() over (order by p.ordinal)::int4,
          (p.past - length(p.piece) + length(p.piece) - length(ltrim(p.piece, E' \t\n\r')))::int4,
          btrim(p.piece, E' \t\n\r')
-    from (select s.piece, s.ordinal, sum(length(s.piece)) over (order by s.ordinal) as past
+    from (select s.piece, s.ordinal, sum(length(s.piece)) over (order by s.ordinal) as past,
+                 sum(regexp_count(s.piece, '^\s*(```|~~~)', 1, 'n')) over (order by s.ordinal) as fences
             from string_to_table(
                    regexp_replace(p_text,
                      '([.!?]["'')\]]*[ \t\r\n]+(?=["''(\[]?[[:upper:]0-9])|\n[ \t]*(?=\n|[-*+|>#]|\d+[.)]\s))' collate "pg_c_utf8",
                      E'\\1\x1e', 'g'),
                    E'\x1e') with ordinality s(piece, ordinal)) p
    where p.piece ~ '\S'
+     and p.fences % 2 = 0
+     and p.piece !~ '^\s*(```|~~~)'
 $$;
 
 comment on function ragdb_data._sentences(text) is
-$$Sentences, list items and paragraphs of a text with their offsets in it, in characters from 0.$$;
+$$Sentences, list items and paragraphs of a text with their offsets in it, in characters from 0; not code between fences.$$;
 
 create or replace function ragdb_data._question_kind(p_question text)
   returns text

@@ -13,17 +13,20 @@ create or replace function ragdb_data._passages(
   security invoker
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
   v_org int4 := ragdb.current_org_no();
 begin
   return query
-  select s.rank, c.chunk_no, d.id, d.document_no, d.title, array_to_string(c.heading_path, ' > '), d.url, c.page, b.language,
+  select s.rank, c.chunk_no, d.id, d.document_no, d.title, array_to_string(array_remove(c.heading_path, d.title), ' > '), d.url, c.page, b.language,
          s.score, s.confidence, c.char_start, c.content
     from ragdb_data._search(p_question, p_limit, 0, p_filters, 'hybrid', p_workspace, p_language) s
-    join ragdb_data.chunk c on c.org_no = v_org and c.chunk_no = s.chunk_no
-    join ragdb_data.body b on b.org_no = v_org and b.body_no = c.body_no
+   cross join lateral (
+     select k.* from ragdb_data.chunk k where k.org_no = v_org and k.chunk_no = s.chunk_no offset 0) c
+   cross join lateral (
+     select t.language from ragdb_data.body t where t.org_no = v_org and t.body_no = c.body_no offset 0) b
    cross join lateral (
      select d.id, d.document_no, d.title, d.url
        from ragdb_data.document d
@@ -195,7 +198,7 @@ begin
        where s.claim ~ '\w'
          and ragdb_data._terms(p_language, s.claim) && ragdb_data._terms(p_language, b.sentence)
        order by s.number, b.score desc)
-    select jsonb_agg(ragdb_data._citation(q.number, d.id, d.title, array_to_string(q.heading_path, ' > '), d.url, q.page, q.chunk_no,
+    select jsonb_agg(ragdb_data._citation(q.number, d.id, d.title, array_to_string(array_remove(q.heading_path, d.title), ' > '), d.url, q.page, q.chunk_no,
                                      q.char_start, q.content, q.quote_start, q.sentence) order by q.number)
       from quoted q
      cross join lateral (
@@ -283,8 +286,9 @@ end;
 $$;
 
 comment on function ragdb.ask_finish(text, int4, jsonb, text, text, text, int8[], text) is
-$$Second phase: verify what a language model wrote (p_generated, from the passages p_chunk_ids), store it, return it.
+$$Second phase of an answer by a language model: verify what it wrote, store it, return it.
 
+p_generated is what it wrote, from the passages p_chunk_ids.
 Markers whose passage does not support the claim are taken out. When none is left, or p_generated is null because the call failed, the
 answer is the extractive one of ask() and fallback_used says so. Without p_model it is ask(), stored.
 Needs rag:read. Errors as ask().$$;

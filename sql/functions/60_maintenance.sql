@@ -67,6 +67,6 @@ end;
 $$;
 
 comment on function ragdb.maintain() is
-$$Remove what deletes left behind in the caller's scopes, seal postings, index vectors; returns what was done.
+$$Remove what deletes left behind, seal postings, index vectors; returns what was done.
 
-Search is exact without it, and faster after it. Safe at any time and beside readers and writers. Needs data:write.$$;
+Works on the caller's scopes. Search is exact without it, and faster after it. Safe at any time and beside readers and writers. Needs data:write.$$;

@@ -9,7 +9,7 @@ create or replace function ragdb_data.index_new_chunks()
   volatile
   security invoker
   set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_generic_plan
+  set plan_cache_mode = force_custom_plan
 as $$
 declare
   v_org_nos int4[];
@@ -84,7 +84,7 @@ create or replace function ragdb_data.unindex_old_chunks()
   volatile
   security invoker
   set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_generic_plan
+  set plan_cache_mode = force_custom_plan
 as $$
 begin
   with word as (

@@ -144,6 +144,19 @@ def create_analyst(database: Database, name: str, organization: str) -> str:
     return url_of(database, name, password)
 
 
+def from_elsewhere(url: str, settings: Settings) -> str:
+    """The URL by which others reach the embedded server, where it listens for them."""
+    if not (is_embedded(settings) and settings.listen_addresses):
+        return url
+    host = settings.listen_addresses.split(",")[0].strip()
+    if host in ("*", "0.0.0.0", "::"):  # noqa: S104
+        host = socket.gethostname()
+    address = f"[{host}]" if ":" in host else host
+    login, _, rest = url.partition("@")
+    name = rest.partition("?")[0].removeprefix("/")
+    return f"{login}@{address}:{settings.port}/{name}"
+
+
 def new_password(database: Database, login: str) -> str:
     """Give a login a random password, of which the server is told no more than it keeps."""
     password = secrets.token_urlsafe(24)

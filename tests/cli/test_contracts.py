@@ -151,6 +151,9 @@ def test_analyst(installed: Ragdb, filled: Ragdb) -> None:
             "select title, score, snippet from ragdb.search('rotate keys')"
         ).fetchall()
         assert len(rows) == 3
+    listening = installed.having(RAGDB_LISTEN_ADDRESSES="localhost, 10.0.0.5", RAGDB_PORT="6543")
+    other = listening.json("analyst", "create", f"{name}_tcp", "--org", slug)["url"]
+    assert other.endswith("@localhost:6543/ragdb")
     assert installed.problem("analyst", "create", name, "--org", slug) == (1, "login_exists")
     assert installed.problem("analyst", "create", "Bad Name", "--org", slug) == (1, "invalid_login")
     assert installed.problem("analyst", "create", "new", "--org", "x") == (

@@ -83,7 +83,7 @@ class Looker:
             with rolled_back(self.connection):
                 outcome = self._rows(call.statement, call.arguments)
                 self.step_up()
-                outcome = Outcome((*outcome.rows, self.boundary.counts(self.connection)))
+                outcome = Outcome((*outcome.rows, self.boundary.state(self.connection)))
                 return outcome, self.boundary.fingerprint(self.connection) != before
         except psycopg.Error as error:
             return self._failed(error), False

@@ -186,6 +186,9 @@ class Recipes:
             "ask": [question],
             "ask_finish": [{**question, "p_generated": None}],
             "_passages": [question],
+            "_fuse": [{"p_sealed_chunks": [*range(1, 30)]}],
+            "_sealed_candidates": [{"p_chunks": [*range(1, 30)]}],
+            "_seal": [{"p_chunks": [*range(1, 30)]}],
             "_nearest": [{"p_matching": 20_000, "p_depth": 3}],
             "_documents_where": [
                 {"p_key": key, "p_operator": operator, "p_operand": operand}

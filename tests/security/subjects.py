@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
-from world import World
+from world import UUID, World
 
 Connection = psycopg.Connection[Any]
 
@@ -152,17 +153,18 @@ class Boundary:
             connection.execute(f"delete from ragdb_data.{name} where {condition}".encode(), numbers)
         connection.execute("set local session_replication_role = origin")
 
-    def counts(self, connection: Connection) -> str:
-        """How many rows of each table are the subject's."""
+    def state(self, connection: Connection) -> str:
+        """The subject's own rows, table by table: how many, and a hash of what is not new by nature."""
         tables = list(self.hidden(connection))
         union = " union all ".join(
-            f"select '{name}=' || count(*) filter (where coalesce(not ({condition}), true)) as n"
-            f" from ragdb_data.{name}"
-            for name, _, condition, _ in tables
+            f"select '{name}=' || count(*) || '/' || left(md5(coalesce(string_agg(r.t, '' order by r.t), '')), 6)"
+            f" as n from (select regexp_replace(row({', '.join(_lasting(columns))})::text, %(uuid)s, '', 'g')"
+            f" as t from ragdb_data.{name} where coalesce(not ({condition}), true)) r"
+            for name, columns, condition, _ in tables
         )
         row = connection.execute(
             f"select string_agg(u.n, ' ' order by u.n collate \"C\") from ({union}) u".encode(),
-            tables[0][3],
+            tables[0][3] | {"uuid": UUID.pattern},
         ).fetchone()
         assert row
         return row[0]
@@ -195,6 +197,13 @@ def step_down(connection: Connection, world: World, subject: Subject) -> None:
         connection.execute("select ragdb.begin_context(%s)", (world.acme.keys[subject.key],))
     elif subject.operator:
         connection.execute("select ragdb.begin_operator_context(%s)", (world.acme.slug,))
+
+
+def _lasting(columns: list[str]) -> list[str]:
+    """Columns that hold no number, id or time given to a row when it is made."""
+    return ["1"] + [
+        c for c in columns if not re.search("(_no|_at)$|^(id|prefix)$", c)
+    ]
 
 
 def _prepare_owner(connection: Connection, org_no: int) -> None:

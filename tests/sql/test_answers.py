@@ -105,3 +105,10 @@ def test_answers_are_the_askers_own(handbook):
     key = handbook.member("bob@acme.test", "developer")
     assert handbook.database.read(Caller(api_key=key), "answers") == []
     assert len(handbook.read("answers")) == 1
+
+
+def test_code_is_no_sentence(acme):
+    text = "Keys rotate every ninety days.\n\n```sh\n# Keys rotate every ninety days here.\nrotate --keys\n```\n"
+    acme.put(text, p_mime="text/markdown", p_title="Keys")
+    answer = acme.call("ask", p_question="How often do keys rotate?")[0]
+    assert [c["quote"] for c in answer["citations"]] == ["Keys rotate every ninety days."]

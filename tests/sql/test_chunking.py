@@ -114,7 +114,7 @@ def langchain(case: Case) -> list[str]:
 
 def corpus() -> list[str]:
     """Texts of the project, and some that are harder."""
-    patterns = ("*.md", "docs/**/*.md", "sql/**/*.sql", "src/**/*.py", "tests/data/*")
+    patterns = ("*.md", "docs/**/*.md", "sql/**/*.sql", "src/**/*.py", "tests/data/guide*")
     files = sorted({file for pattern in patterns for file in ROOT.glob(pattern) if file.is_file()})
     texts = [file.read_text() for file in files]
     chooser = random.Random(1)
