@@ -10,6 +10,7 @@ do $$
 declare
   v_role text;
   v_login record;
+  v_inherits boolean;
 begin
   select r.rolname, r.rolsuper, r.rolcreaterole into v_login
     from pg_roles r
@@ -39,11 +40,14 @@ begin
                             'nocreaterole nocreatedb noreplication;', v_role);
     end if;
 
-    -- Who creates a role may hand it out but neither has its rights nor may change to it.
+    -- Who creates a role may hand it out but neither has its rights nor may change to it. Those of
+    -- an operator are no danger to isolation, and create_analyst() runs as the login itself.
+    v_inherits := v_role = 'ragdb_admin';
     if not v_login.rolsuper
-       and (not pg_has_role(v_role, 'set') or pg_has_role(v_role, 'usage')) then
+       and (not pg_has_role(v_role, 'set') or pg_has_role(v_role, 'usage') <> v_inherits) then
       begin
-        execute format('grant %I to %I with inherit false, set true', v_role, v_login.rolname);
+        execute format('grant %I to %I with inherit %s, set true',
+                       v_role, v_login.rolname, v_inherits::text);
       exception
         when unique_violation then
           null;
@@ -52,10 +56,11 @@ begin
             v_role, v_login.rolname
             using hint = format(
               'As that login or a superuser: grant ragdb_owner, ragdb_definer, ragdb_service, '
-              'ragdb_worker, ragdb_analyst, ragdb_admin to %I with inherit false, set true;',
+              'ragdb_worker, ragdb_analyst to %1$I with inherit false, set true; '
+              'grant ragdb_admin to %1$I with inherit true, set true;',
               v_login.rolname);
       end;
-      if pg_has_role(v_role, 'usage') then
+      if pg_has_role(v_role, 'usage') and not v_inherits then
         raise exception 'The login % inherits the rights of %, which switches isolation off.',
           v_login.rolname, v_role
           using hint = 'Revoke the other memberships through which it does.';

@@ -234,3 +234,14 @@ def test_large_text(member: Ragdb, docs: Path) -> None:
     assert report["files"][0]["chunks"] > 500
     shown = member.text("doc", "show", report["files"][0]["document_id"], "--text")
     assert shown == text.rstrip("\n") + "\n" or shown == text + "\n"
+
+
+def test_two_at_once(member: Ragdb, docs: Path) -> None:
+    for number in range(300):
+        (docs / f"{number:03}.txt").write_text(f"Report {number} is about harbour {number % 7}.")
+    running = [member.start("add", docs, "--json") for _ in range(3)]
+    reports = [json.loads(process.communicate()[0]) for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0]
+    assert {report["totals"]["failed"] for report in reports} == {0}
+    assert sum(report["totals"]["ingested"] for report in reports) == 303
+    assert len(member.json("doc", "list", "--limit", "1000")["documents"]) == 303

@@ -78,6 +78,19 @@ def _logins_are_their_members(connection: Connection, world: World) -> bool:
     )
 
 
+def answers_go_with_their_documents(connection: Connection, world: World) -> bool:
+    """Whoever asked: an answer without its citations would keep deleted text."""
+    with rolled_back(connection):
+        with acting(connection, "ragdb_service", world.acme.keys["admin"]):
+            connection.execute("select ragdb.delete_document(%s)", (world.acme.items[0].id,))
+        connection.execute("reset role")
+        row = connection.execute(
+            "select count(*) from ragdb_data.answer a where not exists (select from"
+            " ragdb_data.answer_citation c where (c.org_no, c.answer_no) = (a.org_no, a.answer_no))"
+        ).fetchone()
+    return row == (0,)
+
+
 def _ask(
     connection: Connection, query: str, *, key: str = "", context: str = "", login: str = "",
     role: str = "ragdb_service", operator: str = "", before: str = "select 1",

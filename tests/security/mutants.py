@@ -33,6 +33,12 @@ class Mutant:
     def __str__(self) -> str:
         return f"{self.kind}: {self.name}"
 
+    @property
+    def subject(self) -> str:
+        """The function or view that states an organization or permission no more."""
+        subject = self.name.split("(")[0].split(" ")[0].split(".")[-1]
+        return subject + (" permission" if self.kind == "permission not required" else "")
+
 
 def mutants(connection: Connection) -> Iterator[Mutant]:
     """All of them, from the catalogue as it is."""

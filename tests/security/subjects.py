@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, LiteralString
 
 import psycopg
@@ -91,6 +92,16 @@ class Boundary:
     world: World
     subject: Subject
 
+    @cached_property
+    def _tables(self) -> list[tuple[str, list[str], list[str]]]:
+        with self.world.connect() as connection:
+            return connection.execute(TENANT_TABLES).fetchall()
+
+    @cached_property
+    def _members(self) -> dict[str, Any]:
+        with self.world.connect() as connection:
+            return self._numbers(connection)
+
     def _numbers(self, connection: Connection) -> dict[str, Any]:
         party, subject = self.world.acme, self.subject
         closed_is_hidden = "acme/closed" not in subject.sees
@@ -115,7 +126,7 @@ class Boundary:
 
     def hidden(self, connection: Connection) -> Iterator[tuple[str, list[str], str, dict[str, Any]]]:
         """Each tenant table: name, comparable columns, and the condition of its hidden rows."""
-        numbers = self._numbers(connection)
+        numbers = dict(self._members)
         scopes = connection.execute(
             """
             select array(select scope_no from ragdb_data.scope
@@ -127,7 +138,7 @@ class Boundary:
         ).fetchone()
         assert scopes
         numbers["scopes"] = scopes[0]
-        for name, columns, comparable in connection.execute(TENANT_TABLES).fetchall():
+        for name, columns, comparable in self._tables:
             if name == "app_user":
                 condition = (
                     "user_no not in (select m.user_no from ragdb_data.membership m"
