@@ -60,7 +60,7 @@ def _problem(error: Exception) -> Problem | None:
         case EmbeddedError():
             return Problem(503, "server_failed", str(error))
         case SettingsError():
-            return Problem(400, "invalid_setting", str(error), "See: ragdb config show")
+            return Problem(400, "invalid_setting", str(error))
         case click.UsageError():
             where = error.ctx.command_path if error.ctx else "ragdb"
             return Problem(400, "usage", error.format_message(), f"See: {where} --help")

@@ -66,13 +66,13 @@ class Output:
         if self.is_json:
             self.document({"error": described(problem)})
             return
-        self.warn(f"error: {problem.message}")
+        self.warn(f"error: {printable(problem.message)}")
         if problem.hint:
-            self.warn(f"hint: {problem.hint}")
+            self.warn(f"hint: {printable(problem.hint)}")
 
     def style(self, text: str, **attributes: Any) -> str:
         """Printable text, with attributes where a terminal shows them."""
-        if not self.is_terminal or os.environ.get("NO_COLOR"):
+        if not self.is_terminal or _is_plain():
             return printable(text)
         return click.style(printable(text), **attributes)
 
@@ -90,7 +90,7 @@ class Output:
         table = Table(*columns, box=None, header_style="bold", pad_edge=False)
         for line in cells:
             table.add_row(*(Text(printable(cell)) for cell in line))
-        Console().print(table)
+        Console(color_system=None if _is_plain() else "auto").print(table)
 
     @contextmanager
     def status(self, message: str) -> Generator[Callable[[str], None]]:
@@ -112,6 +112,10 @@ def described(problem: Problem) -> dict[str, object]:
         "hint": problem.hint,
         "status": problem.status,
     }
+
+
+def _is_plain() -> bool:
+    return bool(os.environ.get("NO_COLOR"))
 
 
 def printable(text: str) -> str:

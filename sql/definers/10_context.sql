@@ -1,8 +1,11 @@
--- Who is asking. A credential is checked inside the database and turned into a signed setting that holds for this transaction only.
+-- Who is asking. A credential is checked inside the database and turned into a signed setting that
+-- holds for this transaction only.
 --
--- A custom setting alone is no boundary, anybody may write one; so its value carries a MAC over organization, user, permissions and
--- scopes, bound to the backend and to the transaction's start. Forging, editing or replaying it in a later transaction fails.
--- HMAC-SHA256 (RFC 2104) with precomputed pads on core sha256(). These functions are definer because they read keys and hashes.
+-- A custom setting alone is no boundary, anybody may write one; so its value carries a MAC over
+-- organization, user, permissions and scopes, bound to the backend and to the transaction's start.
+-- Forging, editing or replaying it in a later transaction fails.
+-- HMAC-SHA256 (RFC 2104) with precomputed pads on core sha256(). These functions are definer
+-- because they read keys and hashes.
 
 create or replace function ragdb_private.mac(p_payload text, p_inner_pad bytea, p_outer_pad bytea)
   returns text
@@ -15,7 +18,8 @@ create or replace function ragdb_private.mac(p_payload text, p_inner_pad bytea, 
 comment on function ragdb_private.mac(text, bytea, bytea) is
 $$MAC of a context payload, bound to this backend and this transaction.
 
-Parsed when created and without settings of its own, so that it is inlined: row level security asks for it in every statement.$$;
+Parsed when created and without settings of its own, so that it is inlined: row level security asks
+for it in every statement.$$;
 
 create or replace function ragdb_private.visible_scopes(p_org_no int4, p_user_no int4, p_workspace_no int4)
   returns int4[]
@@ -41,7 +45,8 @@ as $$
 $$;
 
 comment on function ragdb_private.visible_scopes(int4, int4, int4) is
-$$Scopes a user may read: the organization's, open or joined workspaces (administrators: all), and the user's own documents.
+$$Scopes a user may read: the organization's, open or joined workspaces (administrators: all), and
+the user's own documents.
 
 p_workspace_no limits them to one workspace and what the whole organization shares.$$;
 
@@ -175,7 +180,9 @@ end;
 $$;
 
 comment on function ragdb_data._context() is
-$$The verified caller as text: organization, user, key, workspace limit, permissions, readable scopes, language. See context().
+$$The verified caller as text: organization, user, key, workspace limit, permissions, readable
+scopes, language. See context().
 
 Null without a context. A login made by ragdb.create_analyst() needs none: it is its member.
-Definer: reads the signing key. Raises 28000 invalid_session_context for a forged, edited or replayed setting.$$;
+Definer: reads the signing key. Raises 28000 invalid_session_context for a forged, edited or
+replayed setting.$$;

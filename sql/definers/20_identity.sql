@@ -1,4 +1,5 @@
--- What has to happen before a caller exists, or reaches past one organization: the first organization, accounts, keys, SQL logins.
+-- What has to happen before a caller exists, or reaches past one organization: the first
+-- organization, accounts, keys, SQL logins.
 
 create or replace function ragdb.create_organization(p_name text, p_slug text, p_admin_email text, p_admin_name text default '')
   returns table (organization_id uuid, slug text, user_id uuid)
@@ -87,7 +88,8 @@ $$;
 comment on function ragdb.begin_operator_context(text) is
 $$Act as the first administrator of an organization for this transaction.
 
-To make its first key, or a lost one anew. For operators (ragdb_admin). Definer: opens a context without a credential. Raises PT404 organization_not_found.$$;
+To make its first key, or a lost one anew. For operators (ragdb_admin). Definer: opens a context
+without a credential. Raises PT404 organization_not_found.$$;
 
 create or replace function ragdb.organizations()
   returns table (organization_id uuid, slug text, name text, members int8, created_at timestamptz)
@@ -206,10 +208,12 @@ $$;
 comment on function ragdb.create_api_key(text, text, text[], text, timestamptz) is
 $$Create an API key; its text is returned once and never stored.
 
-The key acts as its owner (p_email, default the caller), limited to p_permissions and p_workspace where given; it never holds more
-than the owner's role nor than the credential that asked. Keys carry 256 random bits; the database keeps their SHA-256.
+The key acts as its owner (p_email, default the caller), limited to p_permissions and p_workspace
+where given; it never holds more than the owner's role nor than the credential that asked. Keys
+carry 256 random bits; the database keeps their SHA-256.
 Needs api:manage, for others' keys user:manage. Definer: writes hashes no request may read.
-Raises PT404 member_not_found, PT422 unknown_permission or invalid_expiry, PT403 permission_denied.$$;
+Raises PT404 member_not_found, PT422 unknown_permission or invalid_expiry, PT403
+permission_denied.$$;
 
 create or replace function ragdb_data._register_login(p_login name, p_email text, p_org text)
   returns void
@@ -235,7 +239,8 @@ end;
 $$;
 
 comment on function ragdb_data._register_login(name, text, text) is
-$$Bind an SQL login to a member. Part of create_analyst(); definer: writes what no request may read.$$;
+$$Bind an SQL login to a member. Part of create_analyst(); definer: writes what no request may
+read.$$;
 
 create or replace function ragdb_data._open_scope(p_workspace_no int4, p_visibility text)
   returns int4
@@ -273,7 +278,8 @@ end;
 $$;
 
 comment on function ragdb_data._open_scope(int4, text) is
-$$The scope of a visibility in a workspace, created when it is new and added to the caller's context.
+$$The scope of a visibility in a workspace, created when it is new and added to the caller's
+context.
 
 Definer: only this may extend a signed context, and only by what visible_scopes() grants.$$;
 
@@ -299,7 +305,8 @@ $$;
 comment on function ragdb.record_use() is
 $$Note that the caller's API key was used, at most once a minute.
 
-Apart from reads, which write nothing: the service calls it in a transaction of its own. Definer: keys are read-only to requests.$$;
+Apart from reads, which write nothing: the service calls it in a transaction of its own. Definer:
+keys are read-only to requests.$$;
 
 create or replace function ragdb_private.forget_answers()
   returns trigger

@@ -1,6 +1,8 @@
--- The caller, as every other function and every policy sees it. See definers/10_context.sql for how it is proven.
+-- The caller, as every other function and every policy sees it. See definers/10_context.sql for how
+-- it is proven.
 --
--- A policy asks several times a statement, also below functions that force custom plans: hence a plan mode of their own.
+-- A policy asks several times a statement, also below functions that force custom plans: hence a
+-- plan mode of their own.
 
 create or replace function ragdb.context()
   returns table (
@@ -24,8 +26,9 @@ $$;
 comment on function ragdb.context() is
 $$The verified caller; no row without a context.
 
-key_no and workspace_no are 0 without a key and without a limit to one workspace. scopes: whose documents may be read. language: default of
-queries. Raises 28000 invalid_session_context for a forged, edited or replayed setting.$$;
+key_no and workspace_no are 0 without a key and without a limit to one workspace. scopes: whose
+documents may be read. language: default of queries. Raises 28000 invalid_session_context for a
+forged, edited or replayed setting.$$;
 
 create or replace function ragdb.current_org_no()
   returns int4

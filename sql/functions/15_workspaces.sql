@@ -1,4 +1,5 @@
--- Workspaces divide an organization. An open one is read by every member, a closed one by those who joined it.
+-- Workspaces divide an organization. An open one is read by every member, a closed one by those who
+-- joined it.
 
 create or replace function ragdb_data._workspace(p_workspace text)
   returns ragdb_data.workspace
@@ -32,7 +33,8 @@ end;
 $$;
 
 comment on function ragdb_data._workspace(text) is
-$$The caller's workspace by slug or id; null means the one named default, or the only one the key may use.
+$$The caller's workspace by slug or id; null means the one named default, or the only one the key
+may use.
 
 Raises PT404 workspace_not_found.$$;
 
@@ -70,7 +72,8 @@ $$;
 comment on function ragdb.create_workspace(text, text, boolean, text) is
 $$Create a workspace; a closed one (p_is_open false) starts with its creator as only member.
 
-p_language: default language of its documents and queries. Needs rag:config. Raises PT409 workspace_exists, PT422 unknown_language.$$;
+p_language: default language of its documents and queries. Needs rag:config. Raises PT409
+workspace_exists, PT422 unknown_language.$$;
 
 create or replace function ragdb.add_workspace_member(p_workspace text, p_email text)
   returns void

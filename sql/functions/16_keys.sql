@@ -50,5 +50,6 @@ $$;
 comment on function ragdb.create_analyst(text, text, text) is
 $$Create an SQL login that reads one organization's rows and nothing else.
 
-For an operator's login with CREATEROLE: the database server checks that right itself. p_password may be a SCRAM verifier, so that the
-password is never sent. Raises PT409 login_exists, PT422 invalid_login, PT404 organization_not_found.$$;
+For an operator's login with CREATEROLE: the database server checks that right itself. p_password
+may be a SCRAM verifier, so that the password is never sent. Raises PT409 login_exists, PT422
+invalid_login, PT404 organization_not_found.$$;

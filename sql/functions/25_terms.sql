@@ -1,8 +1,9 @@
 -- Text as the keyword leg sees it: stems in reading order, hashed to 29 bits.
 --
--- Stemming and stop words are PostgreSQL's text search configurations (Snowball). Its parser would take 'node.js', 'a/b' or 'x@y.z' for
--- one word that no query finds by its parts, so punctuation becomes space first. hashtext() is stable within a major version of
--- PostgreSQL: after pg_upgrade to another one, chunks are indexed anew.
+-- Stemming and stop words are PostgreSQL's text search configurations (Snowball). Its parser would
+-- take 'node.js', 'a/b' or 'x@y.z' for one word that no query finds by its parts, so punctuation
+-- becomes space first. hashtext() is stable within a major version of PostgreSQL: after pg_upgrade
+-- to another one, chunks are indexed anew.
 
 create or replace function ragdb_data._find_language(p_language text)
   returns text
@@ -25,7 +26,8 @@ as $$
 $$;
 
 comment on function ragdb_data._find_language(text) is
-$$Name of the text search configuration of a language, by ISO 639-1 code (en, de-AT) or name (english, simple); null if unknown.$$;
+$$Name of the text search configuration of a language, by ISO 639-1 code (en, de-AT) or name
+(english, simple); null if unknown.$$;
 
 create or replace function ragdb_data._language(p_language text)
   returns text
@@ -91,4 +93,5 @@ create or replace function ragdb_data._length(p_terms int4[])
   return cardinality(array_remove(p_terms, 0)) + 2 * (array_position(p_terms, 0) - 1);
 
 comment on function ragdb_data._length(int4[]) is
-$$Length of a chunk as BM25 counts it, from its words: the title's, which end at the first 0, three times.$$;
+$$Length of a chunk as BM25 counts it, from its words: the title's, which end at the first 0, three
+times.$$;

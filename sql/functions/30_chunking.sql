@@ -358,8 +358,8 @@ declare
   v_heading  text;
   v_solid    boolean;
   v_sole     text;
-  v_opens    boolean;
-  v_closes   boolean;
+  v_opens    boolean;                     -- does the line end the block before it,
+  v_closes   boolean;                     -- and its own?
 begin
   if strpos(v_text, E'\r') > 0 then
     v_text := regexp_replace(v_text, '\r(?!\n)', E'\n', 'g');
@@ -808,7 +808,6 @@ declare
 
   -- Sections; a page break divides them.
   v_sections    int := 0;
-  v_firsts      int[];
   v_lasts       int[];
   v_from        int[];
   v_to          int[];
@@ -851,7 +850,6 @@ begin
       end if;
 
       v_sections := v_sections + 1;
-      v_firsts[v_sections] := v_units;
       v_from[v_sections] := v_begins[v_units];
       v_pages[v_sections] := v_unit.opens_page;
       v_levels[v_sections] := coalesce(v_unit.heading_level, v_levels[v_sections - 1], 0);
@@ -871,8 +869,9 @@ begin
   ordinal := 0;
 
   foreach v_group in array
-    ragdb_data._group_sections(v_from, v_to, v_levels, v_bodies, v_pages,
-                          least(case p_unit when 'tokens' then 20 else 100 end, v_limit / 4))
+    ragdb_data._group_sections(
+      v_from, v_to, v_levels, v_bodies, v_pages,
+      least(case p_unit when 'tokens' then 20 else 100 end, v_limit / 4))
   loop
     v_head := v_first;     -- where an overlap may begin: not with all of the chunk before
 

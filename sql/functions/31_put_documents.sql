@@ -1,9 +1,11 @@
 -- Documents in. What is put is searchable when its transaction commits.
 --
--- put_documents() takes a batch, and does each step for all of it at once. A text already stored in the same scope becomes a second
--- reference to the same chunks; a changed document touches only the chunks whose text changed. One faulty document fails alone.
+-- put_documents() takes a batch, and does each step for all of it at once. A text already stored in
+-- the same scope becomes a second reference to the same chunks; a changed document touches only the
+-- chunks whose text changed. One faulty document fails alone.
 -- Locks are taken in the order document, body, chunk. Plans are generic, for a custom one
--- would copy the texts into it, and every table is read by key: a session may fill an empty database with the plans it began with.
+-- would copy the texts into it, and every table is read by key: a session may fill an empty
+-- database with the plans it began with.
 
 create or replace function ragdb_data._source(p_workspace_no int4, p_name text)
   returns int4
@@ -190,7 +192,8 @@ $$;
 comment on function ragdb_data._rewrite_body(int8, text, text, text, jsonb, bytea) is
 $$Give a body another text or title; returns how many chunks had to be indexed.
 
-Chunks whose text, headings, title and language are as before keep their index rows and at most move.$$;
+Chunks whose text, headings, title and language are as before keep their index rows and at most
+move.$$;
 
 create or replace function ragdb.put_documents(
   p_documents jsonb,
@@ -252,7 +255,8 @@ begin
                        partition by u.external_id, u.error is null order by u.ordinal desc) > 1 as is_repeated
             from unnest(v_in) u) i;
 
-  -- Who is replaced, locked in an order that all writers share. These arrays are in the order of v_in.
+  -- Who is replaced, locked in an order that all writers share. These arrays are in the order of
+  -- v_in.
   select array_agg(d.document_no order by i.ordinal), array_agg(d.body_no order by i.ordinal)
     into v_document_nos, v_old_bodies
     from (select u.ordinal, u.external_id, u.error from unnest(v_in) u order by u.external_id offset 0) i
@@ -300,7 +304,8 @@ begin
     end;
   end loop;
 
-  -- Bodies not there yet. A concurrent transaction may drop one found here before it is locked: then store it after all.
+  -- Bodies not there yet. A concurrent transaction may drop one found here before it is locked:
+  -- then store it after all.
   loop
     with stored as (
       insert into ragdb_data.body (org_no, scope_no, sha256, title, content, language, chunking)
@@ -393,12 +398,16 @@ $$;
 comment on function ragdb.put_documents(jsonb, text, text, text) is
 $$Store a batch of documents; searchable when the transaction commits.
 
-p_documents: array of {external_id, title, content, url, mime, labels, metadata, language, chunking, date}; only content is required.
-A document with the same source, external_id and visibility is replaced, and only chunks whose text changed are indexed again.
+p_documents: array of {external_id, title, content, url, mime, labels, metadata, language, chunking,
+date}; only content is required.
+A document with the same source, external_id and visibility is replaced, and only chunks whose text
+changed are indexed again.
 p_visibility: private (the caller's own), workspace, or organization.
-status: ingested, updated, unchanged, duplicate (the same text was there: shared, not stored again) or failed (error: machine name,
-message: reason; the rest of the batch goes on). chunks: how many the document has.
-Needs data:write. Raises PT422 unknown_visibility, invalid_documents or invalid_chunk_profile, PT404 workspace_not_found.$$;
+status: ingested, updated, unchanged, duplicate (the same text was there: shared, not stored again)
+or failed (error: machine name, message: reason; the rest of the batch goes on). chunks: how many
+the document has.
+Needs data:write. Raises PT422 unknown_visibility, invalid_documents or invalid_chunk_profile, PT404
+workspace_not_found.$$;
 
 create or replace function ragdb.put_document(
   p_content text,
@@ -441,5 +450,7 @@ comment on function ragdb.put_document(
   text, text, text, text, jsonb, text[], text, text, timestamptz, text, text, text, jsonb) is
 $$Store one document; put_documents() for one.
 
-Example: select * from ragdb.put_document('Keys rotate every 90 days.', 'Key policy', p_labels => '{security}');
-Raises PT422 empty_content, invalid_document or unknown_language, and what put_documents() raises.$$;
+Example: select * from ragdb.put_document('Keys rotate every 90 days.', 'Key policy', p_labels =>
+'{security}');
+Raises PT422 empty_content, invalid_document or unknown_language, and what put_documents()
+raises.$$;

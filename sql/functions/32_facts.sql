@@ -1,5 +1,5 @@
--- Facts: one row per value a filter can ask for. Equality and ranges of plain text and numbers are index conditions under row level
--- security, where jsonb operators would not be.
+-- Facts: one row per value a filter can ask for. Equality and ranges of plain text and numbers are
+-- index conditions under row level security, where jsonb operators would not be.
 
 create or replace function ragdb_data._fact_value(p_text text)
   returns text
@@ -10,7 +10,8 @@ create or replace function ragdb_data._fact_value(p_text text)
   return case when length(p_text) > 200 then left(p_text, 200) || md5(p_text) else p_text end;
 
 comment on function ragdb_data._fact_value(text) is
-$$A value or key as facts store it: what is longer than 200 characters ends in its MD5, to fit an index entry.$$;
+$$A value or key as facts store it: what is longer than 200 characters ends in its MD5, to fit an
+index entry.$$;
 
 create or replace function ragdb_data._metadata_facts(p_metadata jsonb)
   returns table (key text, value text)
@@ -36,7 +37,8 @@ as $$
 $$;
 
 comment on function ragdb_data._metadata_facts(jsonb) is
-$$Every value in metadata with its path: {"a": {"b": [1, 2]}} is metadata.a.b = 1 and metadata.a.b = 2.$$;
+$$Every value in metadata with its path: {"a": {"b": [1, 2]}} is metadata.a.b = 1 and metadata.a.b =
+2.$$;
 
 create or replace function ragdb_data._write_facts(p_document_nos int8[])
   returns void

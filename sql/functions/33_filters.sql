@@ -1,5 +1,5 @@
--- Filters: which documents a search may return. A filter is JSON, resolved by set operations over document_fact, so that nothing of it
--- ever becomes SQL text.
+-- Filters: which documents a search may return. A filter is JSON, resolved by set operations over
+-- document_fact, so that nothing of it ever becomes SQL text.
 --
 --   {"lang": "en"}                                  equality
 --   {"label": ["hr", "legal"]}                      one of
@@ -104,9 +104,11 @@ end;
 $$;
 
 comment on function ragdb_data._documents_where(int4, int4[], text, text, jsonb) is
-$$Documents of the scopes for which one condition holds. A text compares by code point, a date and a number by value.
+$$Documents of the scopes for which one condition holds. A text compares by code point, a date and a
+number by value.
 
-A document without the key fulfils only ne, and eq null. contains: the text is part of a value, whatever the case.
+A document without the key fulfils only ne, and eq null. contains: the text is part of a value,
+whatever the case.
 Raises PT422 invalid_filter.$$;
 
 create or replace function ragdb_data._documents_except(p_org_no int4, p_scopes int4[], p_documents int8[])
@@ -209,4 +211,5 @@ $$;
 comment on function ragdb_data._matching_documents(int4, int4[], jsonb) is
 $$Documents of the scopes that a filter lets through; {} lets all through.
 
-Raises PT422 invalid_filter, unknown_filter_key or unknown_filter_operator. A metadata path that nobody uses matches nothing.$$;
+Raises PT422 invalid_filter, unknown_filter_key or unknown_filter_operator. A metadata path that
+nobody uses matches nothing.$$;

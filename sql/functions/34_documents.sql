@@ -1,4 +1,5 @@
--- Documents out: deleted, shown, listed. What is deleted is gone from every leg, and from every answer that quotes it, at commit.
+-- Documents out: deleted, shown, listed. What is deleted is gone from every leg, and from every
+-- answer that quotes it, at commit.
 
 create or replace function ragdb_data._drop_orphan_bodies(p_body_nos int8[])
   returns void
@@ -11,7 +12,8 @@ declare
   v_org int4 := ragdb.current_org_no();
   v_orphans int8[];
 begin
-  -- The lock keeps a concurrent put from finding a body that is about to go; the second look sees what it stored meanwhile.
+  -- The lock keeps a concurrent put from finding a body that is about to go; the second look sees
+  -- what it stored meanwhile.
   perform from ragdb_data.body b where b.org_no = v_org and b.body_no = any (p_body_nos) order by b.body_no for update;
   select array_agg(b.body_no) into v_orphans
     from ragdb_data.body b
@@ -56,7 +58,8 @@ $$;
 comment on function ragdb.delete_documents(uuid[]) is
 $$Delete documents; returns how many there were.
 
-At commit their text, vectors, words and every stored answer that quotes them are gone. A text another document shares stays with it.
+At commit their text, vectors, words and every stored answer that quotes them are gone. A text
+another document shares stays with it.
 Needs data:write.$$;
 
 create or replace function ragdb.delete_document(p_document_id uuid)

@@ -1,9 +1,10 @@
 -- Segments: the keyword leg of large scopes, exact and at search-engine speed.
 --
--- A posting row costs about .2 us in a query; summing one sparse vector of impacts per term and segment of 4,000 chunks costs
--- .4 ns a chunk. The greatest sums are read off by binary_quantize(), which leaves most segments at once. idf and average length
--- are those of the sealing; the best chunks are scored again with today's (see _fuse), and segments are made anew when their scope
--- has doubled or a tenth of a segment is dead. Without sealing search is as exact, and slower.
+-- A posting row costs about .2 us in a query; summing one sparse vector of impacts per term and
+-- segment of 4,000 chunks costs .4 ns a chunk. The greatest sums are read off by binary_quantize(),
+-- which leaves most segments at once. idf and average length are those of the sealing; the best
+-- chunks are scored again with today's (see _fuse), and segments are made anew when their scope has
+-- doubled or a tenth of a segment is dead. Without sealing search is as exact, and slower.
 
 create or replace function ragdb_data._seal(p_scope_no int4, p_chunks int8[])
   returns void
@@ -119,7 +120,8 @@ begin
                        where s.org_no = v_org and s.scope_no = v_scope_no and s.slot_no / 4096 = any (v_stale)
                        order by s.slot_no);
     v_tail := v_tail[: cardinality(v_tail) / c_size * c_size];
-    -- A chunk being deleted now is either gone when its lock is had, or finds its slot when it goes.
+    -- A chunk being deleted now is either gone when its lock is had, or finds its slot when it
+    -- goes.
     perform from ragdb_data.chunk c
      where c.org_no = v_org and c.chunk_no = any (v_chunks || v_tail)
      order by c.chunk_no
@@ -152,7 +154,8 @@ end;
 $$;
 
 comment on function ragdb_data._seal_scopes() is
-$$Seal what has gathered in the tails of the caller's scopes, 4,000 chunks at a time, and make stale segments anew.$$;
+$$Seal what has gathered in the tails of the caller's scopes, 4,000 chunks at a time, and make stale
+segments anew.$$;
 
 create or replace function ragdb_data._sealed_candidates(
   p_org_no int4, p_scopes int4[], p_terms int4[], p_chunks int8[], p_limit int4)
@@ -266,4 +269,5 @@ end;
 $$;
 
 comment on function ragdb_data._sealed_candidates(int4, int4[], int4[], int8[], int4) is
-$$The p_limit best sealed chunks of the scopes by the scores of their sealing; p_chunks: the only ones to return, or null.$$;
+$$The p_limit best sealed chunks of the scopes by the scores of their sealing; p_chunks: the only
+ones to return, or null.$$;

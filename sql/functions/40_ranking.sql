@@ -1,4 +1,5 @@
--- The ranking: a keyword leg and a vector leg, fused by score and reranked, under the caller's organization and scopes.
+-- The ranking: a keyword leg and a vector leg, fused by score and reranked, under the caller's
+-- organization and scopes.
 --
 --   lexical   exact BM25 (Robertson and Zaragoza 2009, k1 1.2, b .75) with N, document frequency and average length of the scopes
 --             searched; a title's words count three times
@@ -7,8 +8,9 @@
 --   score     of the best 50: base + .25 phrase + .3 sentence
 --             phrase: idf of neighbouring query words that are neighbours in the chunk, per greatest lexical
 --             sentence: the best sentence's share of the query's idf
--- Filters and scopes hold inside each leg. Up to 10,000 matching chunks the vector leg is exact; above it asks the HNSW index and scans
--- the chunks not in it yet, and scans everything when that returned too few.
+-- Filters and scopes hold inside each leg. Up to 10,000 matching chunks the vector leg is exact;
+-- above it asks the HNSW index and scans the chunks not in it yet, and scans everything when that
+-- returned too few.
 
 create or replace function ragdb_data._fuse(
   p_org_no int4, p_scopes int4[], p_mode text, p_terms int4[], p_n float8, p_length float8, p_dead int8[], p_chunks int8[],
@@ -66,7 +68,8 @@ begin
       join weight w on w.term = h.term
      where p_chunks is null or h.chunk_no in (select unnest(p_chunks))
      group by h.chunk_no),
-  -- Of the sealed chunks the best are known by the scores of their sealing: score those, and what the vector leg found, anew.
+  -- Of the sealed chunks the best are known by the scores of their sealing: score those, and what
+  -- the vector leg found, anew.
   sealed_hit as (
     select c.chunk_no, q.term, ragdb_data._length(w.terms) as length,
            (select sum(case when p.position < w.title_end then 3 else 1 end)::float8
@@ -133,8 +136,8 @@ begin
      cross join total t
      order by score desc, c.chunk_no
      limit v_rerank),
-  -- Where the query's words are; a sentence is numbered by the ends of sentences before it. The concatenation and the offsets unpack
-  -- a long array once, not for each word.
+  -- Where the query's words are; a sentence is numbered by the ends of sentences before it. The
+  -- concatenation and the offsets unpack a long array once, not for each word.
   word as materialized (
     select b.chunk_no, q.term, width_bucket(p.position, w.ends) as sentence, w.terms[p.position + 1] as next_term
       from base b
@@ -196,10 +199,12 @@ comment on function ragdb_data._fuse(
   int4) is
 $$The keyword leg, the fusion with the vector leg's result, and the rerank.
 
-p_terms: the query's stems in order. p_n, p_length: chunks in scope and their average length. p_dead: chunks to count nowhere. p_chunks: the
-only ones to return, or null. p_sealed_terms, p_sealed_dfs, p_sealed_chunks: document frequencies and candidates from the segments, null
-without any. confidence reckons with 1,000 further chunks that have no word of the query: else, in a handful of
-documents, one word they lack would outweigh all they have. Everything is found by key, whatever the planner thinks of the tables' sizes, so one plan serves tenants of every size and planning is
+p_terms: the query's stems in order. p_n, p_length: chunks in scope and their average length.
+p_dead: chunks to count nowhere. p_chunks: the only ones to return, or null. p_sealed_terms,
+p_sealed_dfs, p_sealed_chunks: document frequencies and candidates from the segments, null without
+any. confidence reckons with 1,000 further chunks that have no word of the query: else, in a handful
+of documents, one word they lack would outweigh all they have. Everything is found by key, whatever
+the planner thinks of the tables' sizes, so one plan serves tenants of every size and planning is
 paid once a session.$$;
 
 create or replace function ragdb_data._nearest(
@@ -268,10 +273,12 @@ end;
 $$;
 
 comment on function ragdb_data._nearest(int4, int4[], public.halfvec, int8, int8[], int8[], int4) is
-$$The vector leg: the p_depth nearest chunks with their cosines, nearest first, and how they were found.
+$$The vector leg: the p_depth nearest chunks with their cosines, nearest first, and how they were
+found.
 
-p_matching: how many chunks there are to choose from. p_bodies, p_chunks: the only ones to return, or null. Planned for each call, since
-the planner must see the organization to choose its partition and index.$$;
+p_matching: how many chunks there are to choose from. p_bodies, p_chunks: the only ones to return,
+or null. Planned for each call, since the planner must see the organization to choose its partition
+and index.$$;
 
 create or replace function ragdb_data._search(
   p_query text, p_limit int4, p_offset int4, p_filters jsonb, p_mode text, p_workspace text, p_language text,
@@ -425,7 +432,8 @@ $$;
 comment on function ragdb_data._search(text, int4, int4, jsonb, text, text, text, boolean) is
 $$The ranking behind search(), explain_search() and ask(): chunks with every feature of their score.
 
-documents: what the filter let through, or null. p_explain: with one more row, without a rank, whose trace says what the legs did.$$;
+documents: what the filter let through, or null. p_explain: with one more row, without a rank, whose
+trace says what the legs did.$$;
 
 create or replace function ragdb_data._query_language(p_language text, p_workspace text)
   returns text
@@ -444,6 +452,7 @@ end;
 $$;
 
 comment on function ragdb_data._query_language(text, text) is
-$$Language to read a query in: as said, else the workspace's, else that of the caller's default workspace.
+$$Language to read a query in: as said, else the workspace's, else that of the caller's default
+workspace.
 
 Raises PT422 unknown_language, PT404 workspace_not_found.$$;

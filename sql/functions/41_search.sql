@@ -1,4 +1,5 @@
--- What callers search with: the ranking of 40_ranking.sql with titles, snippets and the place of each chunk, or explained.
+-- What callers search with: the ranking of 40_ranking.sql with titles, snippets and the place of
+-- each chunk, or explained.
 
 create or replace function ragdb_data._highlight_pattern(p_language text, p_query text)
   returns text
@@ -15,7 +16,8 @@ as $$
 $$;
 
 comment on function ragdb_data._highlight_pattern(text, text) is
-$$Regular expression for the words of a query in a text, found by their stems; null when all are stop words.$$;
+$$Regular expression for the words of a query in a text, found by their stems; null when all are
+stop words.$$;
 
 create or replace function ragdb_data._snippet(p_content text, p_pattern text)
   returns text
@@ -42,7 +44,8 @@ end;
 $$;
 
 comment on function ragdb_data._snippet(text, text) is
-$$About 240 characters around the first match of a pattern, on one line, with the matches between ** and **.$$;
+$$About 240 characters around the first match of a pattern, on one line, with the matches between **
+and **.$$;
 
 create or replace function ragdb.search(
   p_query text,
@@ -90,14 +93,19 @@ $$;
 comment on function ragdb.search(text, int4, jsonb, text, text, text, int4) is
 $$Search the caller's documents; the best chunks first.
 
-p_mode: hybrid, keyword (BM25 only) or vector. p_limit 1 to 1000, p_offset for the next page. p_workspace: a slug or id; then only its
-documents, the caller's own in it, and those shared with the organization. p_language: of the query, default the workspace's.
-p_filters: keys document, source, label, lang, date, title, metadata.<path>, and, or, not; operators eq ne gt gte lt lte in contains exists.
-Never fewer rows than the limit while that many chunks match; in mode keyword a chunk matches when it has a word of the query.
-score: hybrid about 0 to 2.6, keyword BM25, vector cosine. lexical_score and vector_score are the legs' own, null where the leg had none.
-Example: select title, score, snippet from ragdb.search('rotate keys', p_filters => '{"lang": "en"}');
-Needs rag:read. Raises PT422 empty_query, query_too_long, invalid_limit, unknown_search_mode, unknown_filter_key, unknown_filter_operator,
-invalid_filter or unknown_language, PT404 workspace_not_found.$$;
+p_mode: hybrid, keyword (BM25 only) or vector. p_limit 1 to 1000, p_offset for the next page.
+p_workspace: a slug or id; then only its documents, the caller's own in it, and those shared with
+the organization. p_language: of the query, default the workspace's.
+p_filters: keys document, source, label, lang, date, title, metadata.<path>, and, or, not; operators
+eq ne gt gte lt lte in contains exists.
+Never fewer rows than the limit while that many chunks match; in mode keyword a chunk matches when
+it has a word of the query.
+score: hybrid about 0 to 2.6, keyword BM25, vector cosine. lexical_score and vector_score are the
+legs' own, null where the leg had none.
+Example: select title, score, snippet from ragdb.search('rotate keys', 5, '{"lang": "en"}');
+Needs rag:read. Raises PT422 empty_query, query_too_long, invalid_limit, unknown_search_mode,
+unknown_filter_key, unknown_filter_operator, invalid_filter or unknown_language, PT404
+workspace_not_found.$$;
 
 create or replace function ragdb.explain_search(
   p_query text,
@@ -139,5 +147,7 @@ comment on function ragdb.explain_search(text, int4, jsonb, text, text, text) is
 $$Why search() returns what it returns: every feature of each result's score.
 
 First comes a row on what the legs did.
-trace, in the row without a rank: chunks in scope and matching, candidates, exact or HNSW, milliseconds per stage.
-confidence: how surely the corpus is about the query, 0 to 1; the same in every row. Arguments and errors as search().$$;
+trace, in the row without a rank: chunks in scope and matching, candidates, exact or HNSW,
+milliseconds per stage.
+confidence: how surely the corpus is about the query, 0 to 1; the same in every row. Arguments and
+errors as search().$$;

@@ -24,7 +24,8 @@ as $$
 $$;
 
 comment on function ragdb_data._sentences(text) is
-$$Sentences, list items and paragraphs of a text with their offsets in it, in characters from 0; not code between fences.$$;
+$$Sentences, list items and paragraphs of a text with their offsets in it, in characters from 0; not
+code between fences.$$;
 
 create or replace function ragdb_data._question_kind(p_question text)
   returns text
@@ -42,7 +43,8 @@ as $$
 $$;
 
 comment on function ragdb_data._question_kind(text) is
-$$Regular expression that a sentence answering this kind of question (how many, when, who) is expected to match; null if any does.$$;
+$$Regular expression that a sentence answering this kind of question (how many, when, who) is
+expected to match; null if any does.$$;
 
 create or replace function ragdb_data._best_sentences(
   p_question text, p_language text, p_chunk_ids int8[], p_contents text[], p_scores float8[])
@@ -74,7 +76,8 @@ begin
     select s.ordinal, t.term, lead(t.term) over (partition by s.ordinal order by t.position) as next_term
       from unnest(v_sentences) with ordinality s(sentence, ordinal)
      cross join lateral unnest(array_remove(ragdb_data._terms(p_language, s.sentence), 0)) with ordinality t(term, position)),
-  -- Rarity among these sentences stands in for the corpus: the words that tell them apart count most.
+  -- Rarity among these sentences stands in for the corpus: the words that tell them apart count
+  -- most.
   weight as materialized (
     select q.term, ln(1 + cardinality(v_sentences)::float8 / (0.5::float8 + count(distinct w.ordinal))) as idf
       from (select distinct unnest(v_terms) as term) q
@@ -110,6 +113,8 @@ end;
 $$;
 
 comment on function ragdb_data._best_sentences(text, text, int8[], text[], float8[]) is
-$$Sentences of the passages (ids, texts and search scores, best passage first) by how well each answers the question.
+$$Sentences of the passages (ids, texts and search scores, best passage first) by how well each
+answers the question.
 
-score = share of the question's idf + .3 phrase + .5 cosine +- .15 for the kind of question + .5 (passage score - best passage score).$$;
+score = share of the question's idf + .3 phrase + .5 cosine +- .15 for the kind of question + .5
+(passage score - best passage score).$$;

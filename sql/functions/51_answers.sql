@@ -1,7 +1,9 @@
--- Answers, with citations whose quotes are verified substrings of the stored text at the offsets given.
+-- Answers, with citations whose quotes are verified substrings of the stored text at the offsets
+-- given.
 --
--- ask() builds an extractive answer from the best sentences, reading only. With a language model the work has two phases, so that no
--- transaction is open while it thinks: ask_begin() retrieves and writes the prompt, ask_finish() checks what came back and stores it.
+-- ask() builds an extractive answer from the best sentences, reading only. With a language model
+-- the work has two phases, so that no transaction is open while it thinks: ask_begin() retrieves
+-- and writes the prompt, ask_finish() checks what came back and stores it.
 
 create or replace function ragdb_data._passages(
   p_question text, p_limit int4, p_filters jsonb, p_workspace text, p_language text)
@@ -60,7 +62,8 @@ as $$
 $$;
 
 comment on function ragdb_data._citation(int4, uuid, text, text, text, int4, int8, int4, text, int4, text) is
-$$A citation, or null when the quote is not in the chunk at that offset. start and end: characters of the document's text, from 0.$$;
+$$A citation, or null when the quote is not in the chunk at that offset. start and end: characters
+of the document's text, from 0.$$;
 
 create or replace function ragdb.ask(
   p_question text,
@@ -123,11 +126,13 @@ $$;
 comment on function ragdb.ask(text, int4, jsonb, text, text) is
 $$Answer a question in the words of the caller's documents, with citations.
 
-answer: the best sentences, each with the number of its citation. citations: [{number, document_id, title, heading, url, page, chunk_id,
-quote, start, end}]; quote is the document's text from character start to end (from 0, end excluded).
-confidence: 0 to 1, how surely the documents are about the question: 1/(1+exp(-z)), z = 4.75 L + 11.55 C - 9.73, where L is the
-greatest BM25 score over the sum of the question's idf (as if there were 1,000 more chunks) and C the greatest cosine. It does not say that the answer is right. Below .3
-found is false and there is no citation; below .5 read with care.
+answer: the best sentences, each with the number of its citation. citations: [{number, document_id,
+title, heading, url, page, chunk_id, quote, start, end}]; quote is the document's text from
+character start to end (from 0, end excluded).
+confidence: 0 to 1, how surely the documents are about the question: 1/(1+exp(-z)), z = 4.75 L +
+11.55 C - 9.73, where L is the greatest BM25 score over the sum of the question's idf (as if there
+were 1,000 more chunks) and C the greatest cosine. It does not say that the answer is right. Below
+.3 found is false and there is no citation; below .5 read with care.
 p_limit: passages to answer from. Other arguments, needs and errors as search().$$;
 
 create or replace function ragdb.ask_begin(
@@ -166,7 +171,8 @@ $$;
 comment on function ragdb.ask_begin(text, int4, jsonb, text, text) is
 $$First phase of an answer by a language model: retrieve, and write the prompt.
 
-messages: for an OpenAI-compatible /chat/completions. When found is false there is nothing to ask a model. Then call ask_finish().
+messages: for an OpenAI-compatible /chat/completions. When found is false there is nothing to ask a
+model. Then call ask_finish().
 Arguments, needs and errors as ask().$$;
 
 create or replace function ragdb_data._generated_citations(p_text text, p_language text, p_chunk_ids int8[])
@@ -181,7 +187,8 @@ as $$
 declare
   v_org int4 := ragdb.current_org_no();
 begin
-  -- For each [n], the claim is the text since the marker before; its evidence is the sentence of passage n that shares most with it.
+  -- For each [n], the claim is the text since the marker before; its evidence is the sentence of
+  -- passage n that shares most with it.
   return (
     with claim as (
       select m.ordinal, m.match[2]::int4 as number, regexp_replace(m.match[1], '\[\d+\]', '', 'g') as claim
@@ -211,7 +218,8 @@ end;
 $$;
 
 comment on function ragdb_data._generated_citations(text, text, int8[]) is
-$$Citations for the markers [n] of a generated text, n counting p_chunk_ids from 1; null when none can be verified.
+$$Citations for the markers [n] of a generated text, n counting p_chunk_ids from 1; null when none
+can be verified.
 
 A marker without such a passage, or whose passage has no word of the claim, gives none.$$;
 
@@ -289,6 +297,7 @@ comment on function ragdb.ask_finish(text, int4, jsonb, text, text, text, int8[]
 $$Second phase of an answer by a language model: verify what it wrote, store it, return it.
 
 p_generated is what it wrote, from the passages p_chunk_ids.
-Markers whose passage does not support the claim are taken out. When none is left, or p_generated is null because the call failed, the
-answer is the extractive one of ask() and fallback_used says so. Without p_model it is ask(), stored.
+Markers whose passage does not support the claim are taken out. When none is left, or p_generated is
+null because the call failed, the answer is the extractive one of ask() and fallback_used says so.
+Without p_model it is ask(), stored.
 Needs rag:read. Errors as ask().$$;

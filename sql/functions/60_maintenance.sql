@@ -35,7 +35,8 @@ end;
 $$;
 
 comment on function ragdb_data._index_vectors(int4) is
-$$Move the oldest vectors beyond the 10,000 that search scans anyway into the HNSW index, at most p_limit; returns how many.$$;
+$$Move the oldest vectors beyond the 10,000 that search scans anyway into the HNSW index, at most
+p_limit; returns how many.$$;
 
 create or replace function ragdb.maintain()
   returns table (task text, rows int8)
@@ -69,4 +70,5 @@ $$;
 comment on function ragdb.maintain() is
 $$Remove what deletes left behind, seal postings, index vectors; returns what was done.
 
-Works on the caller's scopes. Search is exact without it, and faster after it. Safe at any time and beside readers and writers. Needs data:write.$$;
+Works on the caller's scopes. Search is exact without it, and faster after it. Safe at any time and
+beside readers and writers. Needs data:write.$$;

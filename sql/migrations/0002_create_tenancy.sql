@@ -1,6 +1,7 @@
 -- depends: 0001_create_schemas
 -- Organizations, their workspaces and members, and what proves who is asking.
--- Every tenant table leads every key with org_no: a reference across organizations cannot be written down.
+-- Every tenant table leads every key with org_no: a reference across organizations cannot be
+-- written down.
 
 create table ragdb_data.organization (
   org_no      int4 generated always as identity primary key,

@@ -1,6 +1,7 @@
 -- depends: 0002_create_tenancy
--- A document is a reference (source, external id, title, metadata) to a body, the text itself. Equal texts in one scope share a
--- body and with it their chunks, so a copy costs one row, and deleting one reference keeps the others searchable.
+-- A document is a reference (source, external id, title, metadata) to a body, the text itself.
+-- Equal texts in one scope share a body and with it their chunks, so a copy costs one row, and
+-- deleting one reference keeps the others searchable.
 
 create table ragdb_data.data_source (
   org_no        int4 not null,
@@ -54,7 +55,8 @@ create table ragdb_data.document (
   foreign key (org_no, source_no) references ragdb_data.data_source on delete cascade,
   foreign key (org_no, body_no) references ragdb_data.body
 );
--- A user's private copy of an external id stands beside the shared one and neither reveals the other.
+-- A user's private copy of an external id stands beside the shared one and neither reveals the
+-- other.
 create unique index document_external_key
   on ragdb_data.document (org_no, source_no, scope_no, md5(external_id));
 create index document_body_idx on ragdb_data.document (org_no, body_no);

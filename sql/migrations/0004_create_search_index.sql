@@ -1,6 +1,7 @@
 -- depends: 0003_create_documents
--- What search reads: posting rows of exact BM25, the stems of each chunk in order, and one vector a chunk. Statistics (N, document
--- frequency, average length) are derived from these rows, never counted in a row that writers would queue for.
+-- What search reads: posting rows of exact BM25, the stems of each chunk in order, and one vector a
+-- chunk. Statistics (N, document frequency, average length) are derived from these rows, never
+-- counted in a row that writers would queue for.
 
 -- term 0 is a chunk's marker: its presence makes the chunk live, its length is the chunk's.
 create table ragdb_data.posting (
@@ -14,7 +15,8 @@ create table ragdb_data.posting (
 create index posting_term_idx
   on ragdb_data.posting (org_no, term, scope_no, chunk_no) include (tf, length);
 
--- Postings of deleted chunks stay until maintain() and are left out of every statistic by these rows.
+-- Postings of deleted chunks stay until maintain() and are left out of every statistic by these
+-- rows.
 create table ragdb_data.dead_chunk (
   org_no    int4 not null,
   scope_no  int4 not null,
@@ -32,8 +34,9 @@ create table ragdb_data.chunk_word (
   primary key (org_no, chunk_no)
 );
 
--- A vector enters the HNSW index (is_indexed) only in organizations so large that search asks it: up to 10,000 chunks an exact scan is
--- faster and complete, and an insert into HNSW costs more than all else about a chunk.
+-- A vector enters the HNSW index (is_indexed) only in organizations so large that search asks it:
+-- up to 10,000 chunks an exact scan is faster and complete, and an insert into HNSW costs more than
+-- all else about a chunk.
 create table ragdb_data.chunk_vector (
   org_no      int4 not null,
   scope_no    int4 not null,

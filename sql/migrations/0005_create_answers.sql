@@ -1,6 +1,6 @@
 -- depends: 0004_create_search_index
--- Answers given, with the citations that were verified against the stored text. An answer goes when a document it cites goes: deleted
--- text must not live on in a quote.
+-- Answers given, with the citations that were verified against the stored text. An answer goes when
+-- a document it cites goes: deleted text must not live on in a quote.
 
 create table ragdb_data.answer (
   org_no         int4 not null,

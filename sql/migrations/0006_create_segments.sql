@@ -1,7 +1,8 @@
 -- depends: 0005_create_answers
--- Sealed postings. Up to 4,000 chunks of a scope make a segment; the posting list of a term in it is one sparse vector of BM25
--- impacts by position, so that pgvector adds them up in C, whatever the term's frequency. Segments never change: a deleted chunk
--- is masked until its segment is made anew.
+-- Sealed postings. Up to 4,000 chunks of a scope make a segment; the posting list of a term in it
+-- is one sparse vector of BM25 impacts by position, so that pgvector adds them up in C, whatever
+-- the term's frequency. Segments never change: a deleted chunk is masked until its segment is made
+-- anew.
 
 create table ragdb_data.segment (
   org_no       int4 not null,

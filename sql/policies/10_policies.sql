@@ -1,7 +1,8 @@
--- Row level security, made in one place. A row is the caller's when its organization is and, where it has a scope, when that is readable.
+-- Row level security, made in one place. A row is the caller's when its organization is and, where
+-- it has a scope, when that is readable.
 --
--- The sub-selects are evaluated once a statement. ENABLE, never FORCE: forced, the owner's own migrations would change no rows and say
--- nothing; instead no request ever runs as the owner.
+-- The sub-selects are evaluated once a statement. ENABLE, never FORCE: forced, the owner's own
+-- migrations would change no rows and say nothing; instead no request ever runs as the owner.
 
 create or replace function ragdb_private.protect(p_table regclass, p_condition text, p_definer boolean)
   returns void
@@ -22,7 +23,8 @@ end;
 $$;
 
 comment on function ragdb_private.protect(regclass, text, boolean) is
-$$Enable row level security on a table with the one policy for requests, and one for definer functions where they need the table.$$;
+$$Enable row level security on a table with the one policy for requests, and one for definer
+functions where they need the table.$$;
 
 do $$
 declare

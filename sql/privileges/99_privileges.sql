@@ -1,8 +1,9 @@
--- Who may do what: taken from everybody, then given. Run at every upgrade, so this file is the whole truth.
+-- Who may do what: taken from everybody, then given. Run at every upgrade, so this file is the
+-- whole truth.
 --
--- ragdb_service   the REST service          ragdb_admin    an operator's command line; also creates organizations and SQL logins
--- ragdb_analyst   SQL logins, reading only  ragdb_worker   background work
--- ragdb_definer   owns the definer functions, and has no member that requests run as
+-- ragdb_service   the REST service          ragdb_admin    an operator's command line; also creates
+-- organizations and SQL logins ragdb_analyst   SQL logins, reading only  ragdb_worker   background
+-- work ragdb_definer   owns the definer functions, and has no member that requests run as
 
 revoke all on all tables in schema ragdb, ragdb_data, ragdb_private
   from public, ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin, ragdb_definer;

@@ -1,7 +1,9 @@
--- Whoever writes a chunk, its words, postings and vector are written with it, in the same statement; whoever deletes one, they go.
+-- Whoever writes a chunk, its words, postings and vector are written with it, in the same
+-- statement; whoever deletes one, they go.
 --
--- Titles count three times in the term frequency and length of BM25, and .3 in the vector; a chunk's title is its document's with the
--- headings above it. Set-based: one statement each, however many chunks.
+-- Titles count three times in the term frequency and length of BM25, and .3 in the vector; a
+-- chunk's title is its document's with the headings above it. Set-based: one statement each,
+-- however many chunks.
 
 create or replace function ragdb_data.index_new_chunks()
   returns trigger
@@ -20,7 +22,8 @@ declare
   v_titles text[];
   v_contents text[];
 begin
-  -- Into arrays first: rows of a statement have no statistics, and a join to them may become a loop over all of them for each.
+  -- Into arrays first: rows of a statement have no statistics, and a join to them may become a loop
+  -- over all of them for each.
   select array_agg(n.org_no), array_agg(n.scope_no), array_agg(n.body_no), array_agg(n.chunk_no), array_agg(b.language),
          array_agg(concat_ws(' ', b.title, array_to_string(array_remove(n.heading_path, b.title), ' '))), array_agg(n.content)
     into v_org_nos, v_scope_nos, v_body_nos, v_chunk_nos, v_languages, v_titles, v_contents

@@ -1,4 +1,5 @@
--- What analysts and applications may list. All run with the caller's rights, so row level security holds.
+-- What analysts and applications may list. All run with the caller's rights, so row level security
+-- holds.
 
 create or replace view ragdb.documents
   with (security_invoker = true)
@@ -16,7 +17,8 @@ select d.id as document_id, d.external_id, d.title, d.url, d.mime, s.name as sou
  where d.org_no = ragdb.current_org_no();
 
 comment on view ragdb.documents is
-$$The caller's documents, one row each. visibility: organization, workspace, or private to the caller.$$;
+$$The caller's documents, one row each. visibility: organization, workspace, or private to the
+caller.$$;
 
 create or replace view ragdb.chunks
   with (security_invoker = true)
@@ -27,7 +29,8 @@ select k.chunk_no as chunk_id, d.id as document_id, d.title, k.ordinal, k.headin
  where k.org_no = ragdb.current_org_no();
 
 comment on view ragdb.chunks is
-$$The pieces documents are searched by. content is the document's text from char_start to char_end (characters from 0, end excluded).
+$$The pieces documents are searched by. content is the document's text from char_start to char_end
+(characters from 0, end excluded).
 
 A chunk that several documents share appears once for each.$$;
 
@@ -41,7 +44,8 @@ select w.id as workspace_id, w.slug, w.name, w.is_open, w.language, w.created_at
    and s.scope_no = any ((select ragdb.current_scopes())::int4[]);
 
 comment on view ragdb.workspaces is
-$$Workspaces the caller may use. is_open: every member of the organization reads it. language: default of documents and queries.$$;
+$$Workspaces the caller may use. is_open: every member of the organization reads it. language:
+default of documents and queries.$$;
 
 create or replace view ragdb.sources
   with (security_invoker = true)
@@ -55,7 +59,8 @@ select s.id as source_id, s.name, s.type, w.slug as workspace,
  where s.org_no = ragdb.current_org_no();
 
 comment on view ragdb.sources is
-$$Where documents come from; an external id is unique within a source. documents: those the caller may read.$$;
+$$Where documents come from; an external id is unique within a source. documents: those the caller
+may read.$$;
 
 create or replace view ragdb.members
   with (security_invoker = true)
@@ -79,7 +84,8 @@ select k.id as key_id, k.name, k.prefix, u.email, w.slug as workspace, k.permiss
  where k.org_no = ragdb.current_org_no();
 
 comment on view ragdb.api_keys is
-$$API keys of the caller's organization, never their text. permissions: null is all of the owner's role; last_used_at: to the minute.$$;
+$$API keys of the caller's organization, never their text. permissions: null is all of the owner's
+role; last_used_at: to the minute.$$;
 
 create or replace view ragdb.answers
   with (security_invoker = true)
@@ -94,4 +100,5 @@ select a.id as answer_id, a.question, a.answer, a.confidence, a.model, a.fallbac
  where a.org_no = ragdb.current_org_no();
 
 comment on view ragdb.answers is
-$$Questions the caller asked and the answers given. An answer goes when a document it cites is deleted.$$;
+$$Questions the caller asked and the answers given. An answer goes when a document it cites is
+deleted.$$;

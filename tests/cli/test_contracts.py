@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import psycopg
 import pytest
@@ -73,6 +76,37 @@ def test_ask_with_a_model_that_cannot_be_reached(filled: Ragdb) -> None:
     broken = filled.having(RAGDB_LLM_URL="http://127.0.0.1:9", RAGDB_LLM_MODEL="some-model")
     answer = broken.json("ask", "How often do API keys rotate?")
     assert answer["fallback_used"] and "90 days" in answer["answer"]
+
+
+class Model(BaseHTTPRequestHandler):
+    """An OpenAI-compatible endpoint that answers every question alike."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        said = {"role": "assistant", "content": "Every 90 days the API keys rotate [1]."}
+        body = json.dumps({"choices": [{"message": said}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_ask_with_a_model(filled: Ragdb) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Model)
+    Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    try:
+        asking = filled.having(RAGDB_LLM_URL=url, RAGDB_LLM_MODEL="some-model")
+        answer = asking.json("ask", "How often do API keys rotate?")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert answer["answer"] == "Every 90 days the API keys rotate [1]."
+    assert (answer["model"], answer["fallback_used"]) == ("some-model", False)
+    assert "90 days" in answer["citations"][0]["quote"]
 
 
 def test_documents(filled: Ragdb) -> None:

@@ -41,6 +41,7 @@ def test_search_and_tables(member: Ragdb, docs: Path) -> None:
     assert "\x1b[1m" in on_terminal(member, "ask", "How often do API keys rotate?")
     plain = on_terminal(member.having(NO_COLOR="1"), "search", "rotate keys")
     assert "\x1b" not in plain and "**rotate**" in plain
+    assert "\x1b" not in on_terminal(member.having(NO_COLOR="1"), "doc", "list")
     assert on_terminal(member, "search", "rotate keys", "--json").startswith("{\r\n")
 
 
