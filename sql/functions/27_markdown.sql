@@ -1,0 +1,351 @@
+-- Markdown as chunking sees it: blocks (headings, paragraphs, lists, tables, code), their units of
+-- at most a chunk's size, and headings in plain words. Byte offsets as in 26_chunk_recursive.sql.
+
+create or replace function ragdb_data._heading_text(p_heading text)
+  returns text
+  language plpgsql
+  immutable
+  parallel safe
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_text text collate "pg_c_utf8" := btrim(left(p_heading, 500), ragdb_data._whitespace());
+begin
+  v_text := regexp_replace(v_text, '^#{1,6}(?=[[:space:]]|$)[[:space:]]*', '');
+  v_text := regexp_replace(v_text, '(^|[[:space:]])#+$', '');
+  v_text := regexp_replace(v_text, '[[:space:]]*\{#[^}]*\}$', '');
+  v_text := regexp_replace(v_text, '!\[([^]]*)\](\([^)]*\)|\[[^]]*\])', '\1', 'g');
+  v_text := regexp_replace(v_text, '\[([^]]*)\](\([^)]*\)|\[[^]]*\])', '\1', 'g');
+
+  -- Code between backticks is literal; the odd parts are the text around it.
+  select string_agg(case when n % 2 = 0 then part else regexp_replace(
+           regexp_replace(regexp_replace(regexp_replace(part,
+             '</?[a-z][^>]*>', '', 'gi'),
+             '(?<!\\)(\*\*\*|\*\*|\*|~~)(?! )([^*~]*[^*~ \\])\1', '\2', 'g'),
+             '(?<![[:alnum:]\\])(___|__|_)(?! )([^_]*[^_ \\])\1(?![[:alnum:]])', '\2', 'g'),
+             '\\([[:punct:]])', '\1', 'g') end, '' order by n)
+    into v_text
+    from string_to_table(v_text, '`') with ordinality as piece (part, n);
+
+  return coalesce(btrim(v_text, ragdb_data._whitespace()), '');
+end;
+$$;
+
+comment on function ragdb_data._heading_text(text) is
+$$The words of a Markdown heading, without its marks.
+
+Drops the number signs, an {#anchor}, emphasis, backticks, HTML tags and backslashes, and keeps
+the text of links and images. Reads the first 500 characters only.$$;
+
+
+create or replace function ragdb_data._markdown_blocks(p_text text)
+  returns table (char_start int, char_end int, byte_start int, byte_end int,
+                 heading_level int, heading text, solid boolean, opens_page boolean)
+  language plpgsql
+  immutable
+  parallel safe
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_space    constant text := ragdb_data._whitespace();
+  v_text     text := coalesce(p_text, '');
+  v_line     text collate "pg_c_utf8";
+  v_visible  text collate "pg_c_utf8";    -- the line without trailing whitespace
+  v_body     text collate "pg_c_utf8";    -- and without its indentation
+  v_first    text collate "pg_c_utf8";
+  v_title    text;                        -- the open block, if an underline can make it a heading
+  v_closing  text;                        -- what ends the open fence, HTML block or front matter
+  v_margin   int := 3;                    -- how far that may be indented
+  v_list     int := 0;                    -- the column where the text of the open list item begins
+  v_lines    int := 0;                    -- of the open block
+  v_char     int := 0;
+  v_byte     int := 0;
+  v_page     boolean := false;
+  v_indent   int;
+  v_level    int;
+  v_heading  text;
+  v_solid    boolean;
+  v_sole     text;
+  v_opens    boolean;                     -- does the line end the block before it,
+  v_closes   boolean;                     -- and its own?
+begin
+  if strpos(v_text, E'\r') > 0 then
+    v_text := regexp_replace(v_text, '\r(?!\n)', E'\n', 'g');
+  end if;
+
+  if left(v_text, 4000) ~ '^\ufeff?---[ \t]*\r?\n\w[^\n]*:.*\n(---|\.\.\.)[ \t]*\r?(\n|$)' then
+    v_closing := '^(---|\.\.\.)$';
+  end if;
+
+  -- A form feed ends a line as a newline does, but stays at its end.
+  foreach v_line in array string_to_array(replace(v_text, E'\f', E'\f\n'), E'\n') loop
+    v_visible := rtrim(v_line, v_space);
+    v_body := ltrim(v_visible, v_space || case v_char when 0 then E'\ufeff' else '' end);
+    v_first := left(v_body, 1);
+    v_indent := char_length(v_line) - char_length(ltrim(v_line, ' '));
+    v_level := null;
+    v_solid := false;
+    v_sole := null;
+    v_opens := false;
+    v_closes := right(v_line, 1) = E'\f';
+
+    if substr(v_line, v_indent + 1, 1) = E'\t' then
+      v_indent := v_indent + 4;
+    end if;
+
+    if v_closing is not null then
+      if v_char > 0 and v_indent <= v_margin and v_body ~* v_closing then
+        v_closes := true;
+        v_closing := null;
+      end if;
+
+    elsif v_body = '' then
+      v_opens := true;
+
+    elsif v_first in ('`', '~') and v_indent <= v_list + 3
+          and v_body ~ '^(`{3,}[^`]*|~{3,}.*)$' then
+      v_opens := true;
+      v_solid := true;
+      v_margin := v_indent + 3;
+      v_closing := format('^%s{%s,}$', v_first,
+                          char_length(v_body) - char_length(ltrim(v_body, v_first)));
+
+    elsif v_first = '#' and v_body ~ '^#{1,6}([ \t]|$)'
+          and v_indent <= 3 and (v_list = 0 or v_indent < v_list) then
+      v_opens := true;
+      v_closes := true;
+      v_list := 0;
+      v_level := char_length(substring(v_body from '^#+'));
+      v_heading := v_body;
+
+    elsif v_first in ('=', '-') and v_lines = 1 and v_title is not null
+          and v_indent <= 3 and v_body ~ '^(=+|-+)$' then
+      v_closes := true;
+      v_level := case v_first when '=' then 1 else 2 end;
+      v_heading := v_title;
+
+    elsif v_first in ('-', '*', '_', '=')
+          and v_body ~ '^((-[ \t]*){3,}|(\*[ \t]*){3,}|(_[ \t]*){3,}|={3,})$' then
+      v_opens := true;
+      v_closes := true;
+      v_list := least(v_list, v_indent);
+
+    elsif strpos('-*+0123456789', v_first) > 0 and v_body ~ '^([-*+]|\d{1,9}[.)])[ \t]' then
+      v_list := v_indent + char_length(substring(v_body from '^[^ \t]+[ \t]+'));
+
+    else
+      v_list := least(v_list, v_indent);
+
+      if v_first = '<' and v_body ~ '^<!--' and v_body !~ '-->' then
+        v_closing := '-->';
+        v_margin := char_length(v_text);
+      elsif v_first = '<' and v_body ~* '^<(pre|script|style|textarea)\M'
+            and v_body !~* '</(pre|script|style|textarea)>' then
+        v_closing := '</(pre|script|style|textarea)>';
+        v_margin := char_length(v_text);
+      elsif v_first in ('|', '-', ':') and v_lines > 0 and strpos(v_body, '|') > 0
+            and v_body ~ '^\|?[ \t]*:?-+:?[ \t]*(\|[ \t]*:?-+:?[ \t]*)*\|?$' then
+        v_solid := true;
+      elsif v_list = 0 and v_indent <= 3 and v_first not in ('<', '|', '>') then
+        v_sole := v_body;
+      end if;
+    end if;
+
+    if v_opens and v_lines > 0 then
+      return next;
+      v_lines := 0;
+    end if;
+
+    if v_body <> '' then
+      if v_lines = 0 then
+        char_start := v_char;
+        byte_start := v_byte;
+        heading_level := null;
+        heading := null;
+        solid := false;
+        opens_page := v_page;
+        v_page := false;
+        v_title := v_sole;
+      end if;
+
+      v_lines := v_lines + 1;
+      char_end := v_char + char_length(v_visible);
+      byte_end := v_byte + octet_length(v_visible);
+      solid := solid or v_solid;
+
+      if v_level is not null then
+        heading_level := v_level;
+        heading := ragdb_data._heading_text(v_heading);
+      end if;
+    end if;
+
+    if v_closes and v_lines > 0 then
+      return next;
+      v_lines := 0;
+    end if;
+
+    v_char := v_char + char_length(v_line) + 1;
+    v_byte := v_byte + octet_length(v_line) + 1;
+
+    if right(v_line, 1) = E'\f' then
+      v_char := v_char - 1;
+      v_byte := v_byte - 1;
+      v_page := true;
+    end if;
+  end loop;
+
+  if v_lines > 0 then
+    return next;
+  end if;
+end;
+$$;
+
+comment on function ragdb_data._markdown_blocks(text) is
+$$The headings, paragraphs, lists, tables and code blocks of a Markdown text, with their offsets.
+
+Blank lines separate blocks and belong to none. Headings are ATX (# Title) and setext (one line
+underlined with = or -), outside list items, quotes, fenced and indented code, HTML comments and
+<pre>, and YAML front matter. solid marks what should not be divided: a fenced block, a table.
+opens_page marks the first block after a form feed.$$;
+
+
+create or replace function ragdb_data._divide(
+  p_text          text,
+  p_limit         int,
+  p_token_pattern text,
+  p_pieces        text[],
+  p_char          int,
+  p_byte          int)
+  returns table (char_start int, char_end int, byte_start int, byte_end int, length int, key bigint)
+  language plpgsql
+  immutable
+  parallel safe
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_space   constant text := ragdb_data._whitespace();
+  v_piece   text collate "pg_c_utf8";
+  v_visible text collate "pg_c_utf8";
+begin
+  char_start := p_char;
+  byte_start := p_byte;
+
+  for v_piece in
+    select piece[1] from regexp_matches(p_text collate "pg_c_utf8", p_pieces[1], 'g') as piece
+  loop
+    v_visible := rtrim(v_piece, v_space);
+    length := case when p_token_pattern is null then char_length(v_visible)
+                   else regexp_count(v_visible, p_token_pattern) end;
+
+    if length > p_limit then
+      return query
+        select *
+          from ragdb_data._divide(v_piece, p_limit, p_token_pattern, p_pieces[2:],
+                                  char_start, byte_start);
+    elsif v_visible <> '' then
+      char_end := char_start + char_length(v_visible);
+      byte_end := byte_start + octet_length(v_visible);
+      key := (hashtext(left(v_visible, 24))::bigint << 32) + hashtext(v_visible);
+      return next;
+    end if;
+
+    char_start := char_start + char_length(v_piece);
+    byte_start := byte_start + octet_length(v_piece);
+  end loop;
+end;
+$$;
+
+comment on function ragdb_data._divide(text, int, text, text[], int, int) is
+$$Divide a text into units of at most p_limit, at the coarsest level that allows it.
+
+p_pieces are regular expressions from coarse to fine; the matches of each cover a text without
+gaps. A piece that is too long is divided by the next. The key is a hash of the unit's opening,
+then of all of it: the order in which chunk_markdown() considers cutting before it.$$;
+
+
+create or replace function ragdb_data._markdown_units(
+  p_text text, p_limit int, p_token_pattern text)
+  returns table (char_start int, char_end int, byte_start int, byte_end int, length int, key bigint,
+                 heading_level int, heading text, opens_page boolean)
+  language plpgsql
+  immutable
+  parallel safe
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  c_sentence constant text :=
+    $re$(?:[^.!?。！？]|[.!?]+["')\]’”»]*[^.!?。！？"')\]’”»[:space:]])*$re$
+    || $re$[.!?。！？]*["')\]’”»]*[\s\x1c-\x1f]*$re$;
+  c_item     constant text := '[^\n]*(?:\n+(?![ \t]*(?:[-*+]|\d{1,9}[.)])[ \t])[^\n]+)*\n*';
+  c_smaller  constant text[] := array[
+    '[^\n]*\n?',
+    '[[:space:]]*(?:[^[:space:]]+[[:space:]]*){1,16}',
+    '[[:space:]]*[^[:space:]]{1,32}[[:space:]]*',
+    '.'];
+  v_bytes    constant bytea := convert_to(p_text, 'UTF8');
+  v_block    record;
+  v_content  text collate "pg_c_utf8";
+  v_headings int;      -- where the headings right above begin, or how many tokens they have
+  v_limit    int;
+begin
+  for v_block in select * from ragdb_data._markdown_blocks(p_text) loop
+    v_content := convert_from(
+      substring(v_bytes from v_block.byte_start + 1 for v_block.byte_end - v_block.byte_start),
+      'UTF8');
+    length := case when p_token_pattern is null then char_length(v_content)
+                   else regexp_count(v_content, p_token_pattern) end;
+    v_limit := p_limit;
+
+    -- A paragraph leaves room for the headings above it, so that they stay together.
+    if v_block.heading_level is not null then
+      v_headings := case when p_token_pattern is null then coalesce(v_headings, v_block.char_start)
+                         else coalesce(v_headings, 0) + length end;
+    elsif v_headings is not null then
+      if p_token_pattern is null then
+        v_headings := v_block.char_start - v_headings;
+      end if;
+
+      if not v_block.solid and v_headings <= p_limit / 2 then
+        v_limit := p_limit - v_headings;
+      end if;
+
+      v_headings := null;
+    end if;
+
+    if length <= v_limit then
+      char_start := v_block.char_start;
+      char_end := v_block.char_end;
+      byte_start := v_block.byte_start;
+      byte_end := v_block.byte_end;
+      key := (hashtext(left(v_content, 24))::bigint << 32) + hashtext(v_content);
+      heading_level := v_block.heading_level;
+      heading := v_block.heading;
+      opens_page := v_block.opens_page;
+      return next;
+    else
+      return query
+        select unit.char_start, unit.char_end, unit.byte_start, unit.byte_end, unit.length,
+               unit.key, v_block.heading_level,
+               case when unit.ordinality = 1 then v_block.heading end,
+               v_block.opens_page and unit.ordinality = 1
+          from ragdb_data._divide(
+                 v_content, v_limit, p_token_pattern,
+                 case when v_block.solid then c_smaller
+                      else c_item || (c_sentence || c_smaller) end,
+                 v_block.char_start, v_block.byte_start)
+               with ordinality as unit;
+    end if;
+  end loop;
+end;
+$$;
+
+comment on function ragdb_data._markdown_units(text, int, text) is
+$$What chunk_markdown() never divides: blocks, and the parts of those longer than p_limit.
+
+A long list is divided into its items, a long paragraph or item into sentences, a long sentence or
+solid block into lines, a long line into groups of words, these into letters. heading_level marks
+the units of a heading, heading the first of them.$$;

@@ -1,0 +1,110 @@
+-- Chunking by profile: what put_documents() calls.
+
+create or replace function ragdb.chunk_text(p_text text, p_profile jsonb default '{}')
+  returns table (ordinal int, char_start int, char_end int, content text, heading_path text[],
+                 page int)
+  language plpgsql
+  immutable
+  parallel safe
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
+as $$
+declare
+  v_profile    constant jsonb := coalesce(p_profile, '{}');
+  v_pages      constant text[] := string_to_array(coalesce(p_text, ''), E'\f');
+  v_paged      constant boolean := cardinality(v_pages) > 1;
+  v_fault      text;
+  v_unit       text;
+  v_size       int;
+  v_overlap    int;
+  v_separators text[];
+  v_page       text;
+  v_number     int := 0;
+  v_start      int := 0;
+  v_starts     int[] := '{}';
+  v_chunks     int := 0;
+  v_count      int;
+begin
+  if jsonb_typeof(v_profile) = 'object' then
+    select string_agg(format('%s: %s', key, value), ', ')
+      into v_fault
+      from jsonb_each(v_profile)
+     where case key
+             when 'chunker' then value in ('"markdown"', '"recursive"')
+             when 'unit' then value in ('"characters"', '"tokens"')
+             when 'size' then value::text ~ '^-?\d{1,9}$'
+             when 'overlap' then value::text ~ '^-?\d{1,9}$'
+             when 'separators' then v_profile ->> 'chunker' = 'recursive'
+                                    and jsonb_typeof(value) = 'array'
+                                    and value <> '[]'
+                                    and not value @? '$[*] ? (@.type() <> "string")'
+           end is not true;
+  else
+    v_fault := v_profile::text;
+  end if;
+
+  if v_fault is not null then
+    raise exception 'The chunk profile has an unknown key or a bad value.'
+      using errcode    = 'PT422',
+            constraint = 'invalid_chunk_profile',
+            detail     = v_fault,
+            hint       = 'Keys: chunker (markdown or recursive), size and overlap (integers), '
+                         'unit (tokens or characters), separators (strings; recursive only).';
+  end if;
+
+  v_unit := coalesce(v_profile ->> 'unit', 'tokens');
+  v_size := coalesce((v_profile ->> 'size')::int, 512);
+
+  if v_profile ->> 'chunker' = 'recursive' then
+    v_overlap := coalesce((v_profile ->> 'overlap')::int, least(50, v_size / 10));
+    v_separators := case when v_profile ? 'separators'
+                         then array(select jsonb_array_elements_text(v_profile -> 'separators'))
+                         else array[E'\n\n', E'\n', ' ', ''] end;
+    perform ragdb_data._check_chunk_size(v_size, v_overlap, v_unit);
+
+    foreach v_page in array v_pages loop
+      v_number := v_number + 1;
+
+      return query
+        select v_chunks + chunk.ordinal, v_start + chunk.char_start, v_start + chunk.char_end,
+               chunk.content, chunk.heading_path, case when v_paged then v_number end
+          from ragdb.chunk_recursive(v_page, v_size, v_overlap, v_separators, v_unit) as chunk;
+
+      get diagnostics v_count = row_count;
+      v_chunks := v_chunks + v_count;
+      v_start := v_start + char_length(v_page) + 1;
+    end loop;
+  else
+    v_overlap := coalesce((v_profile ->> 'overlap')::int, 0);
+
+    foreach v_page in array v_pages loop
+      v_starts := v_starts || v_start;
+      v_start := v_start + char_length(v_page) + 1;
+    end loop;
+
+    return query
+      select chunk.*, case when v_paged then width_bucket(chunk.char_start, v_starts) end
+        from ragdb.chunk_markdown(p_text, v_size, v_overlap, v_unit) as chunk;
+  end if;
+end;
+$$;
+
+comment on function ragdb.chunk_text(text, jsonb) is
+$$Split a text by a chunk profile.
+
+The profile is a JSON object; every key may be left out:
+  chunker     markdown (default; also right for plain text) or recursive
+  size        the most a chunk holds, default 512
+  overlap     what neighbours share, default 0, for recursive a tenth of the size, at most 50
+  unit        tokens (default, see ragdb.count_tokens()) or characters
+  separators  for recursive: the strings to split at, coarsest first
+
+A form feed separates pages, as the text of a PDF has it: no chunk crosses it, and page counts
+from 1. A text without form feeds has page null. Offsets are those of ragdb.chunk_markdown() and
+ragdb.chunk_recursive(), in the whole text.
+
+Example: select * from ragdb.chunk_text(body, '{"chunker": "recursive", "size": 256, "unit":
+"characters"}');
+
+Raises PT422 invalid_chunk_profile, invalid_chunk_size.$$;
