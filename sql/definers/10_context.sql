@@ -13,7 +13,8 @@ create or replace function ragdb_private.mac(p_payload text, p_inner_pad bytea, 
   stable
   security invoker
   return encode(sha256(p_outer_pad || sha256(p_inner_pad || convert_to(
-    p_payload || '|' || pg_backend_pid() || '|' || (extract(epoch from transaction_timestamp()) * 1000000)::int8, 'UTF8'))), 'hex');
+    p_payload || '|' || pg_backend_pid()
+    || '|' || (extract(epoch from transaction_timestamp()) * 1000000)::int8, 'UTF8'))), 'hex');
 
 comment on function ragdb_private.mac(text, bytea, bytea) is
 $$MAC of a context payload, bound to this backend and this transaction.
@@ -21,7 +22,8 @@ $$MAC of a context payload, bound to this backend and this transaction.
 Parsed when created and without settings of its own, so that it is inlined: row level security asks
 for it in every statement.$$;
 
-create or replace function ragdb_private.visible_scopes(p_org_no int4, p_user_no int4, p_workspace_no int4)
+create or replace function ragdb_private.visible_scopes(
+  p_org_no int4, p_user_no int4, p_workspace_no int4)
   returns int4[]
   language sql
   stable
@@ -59,7 +61,8 @@ create or replace function ragdb_private.payload(
   set search_path = pg_catalog, pg_temp
 as $$
   select array[
-           p_org_no::text, p_user_no::text, coalesce(p_key_no, 0)::text, coalesce(p_workspace_no, 0)::text,
+           p_org_no::text, p_user_no::text,
+           coalesce(p_key_no, 0)::text, coalesce(p_workspace_no, 0)::text,
            array_to_string(p_permissions, ','),
            array_to_string(ragdb_private.visible_scopes(p_org_no, p_user_no, p_workspace_no), ','),
            coalesce((select w.language
@@ -85,7 +88,10 @@ declare
   v_payload text := array_to_string(
     ragdb_private.payload(p_org_no, p_user_no, p_key_no, p_workspace_no, p_permissions), '|');
 begin
-  perform set_config('ragdb.context', v_payload || '|' || ragdb_private.mac(v_payload, k.inner_pad, k.outer_pad), true)
+  perform set_config(
+            'ragdb.context',
+            v_payload || '|' || ragdb_private.mac(v_payload, k.inner_pad, k.outer_pad),
+            true)
      from ragdb_private.context_key k;
 end;
 $$;
@@ -120,7 +126,8 @@ begin
             hint = 'Create a key with: ragdb key create NAME';
   end if;
   if v_key.expires_at <= now() then
-    raise exception 'The API key expired on %.', to_char(v_key.expires_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')
+    raise exception 'The API key expired on %.',
+                    to_char(v_key.expires_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')
       using errcode = 'PT401',
             constraint = 'expired_api_key',
             hint = 'Create a new key with: ragdb key create NAME';
@@ -131,7 +138,10 @@ begin
     case
       when v_key.permissions is null or '*' = any (v_key.permissions) then v_key.role_permissions
       when '*' = any (v_key.role_permissions) then v_key.permissions
-      else array(select unnest(v_key.permissions) intersect select unnest(v_key.role_permissions) order by 1)
+      else array(select unnest(v_key.permissions)
+                 intersect
+                 select unnest(v_key.role_permissions)
+                  order by 1)
     end);
 end;
 $$;
@@ -169,7 +179,8 @@ begin
 
   select k.inner_pad, k.outer_pad into v_inner_pad, v_outer_pad from ragdb_private.context_key k;
   v_payload := left(v_context, -65);
-  if right(v_context, 64) is distinct from ragdb_private.mac(v_payload, v_inner_pad, v_outer_pad) then
+  if right(v_context, 64)
+     is distinct from ragdb_private.mac(v_payload, v_inner_pad, v_outer_pad) then
     raise exception 'The session context is not valid.'
       using errcode = '28000',
             constraint = 'invalid_session_context',

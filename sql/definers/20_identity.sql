@@ -1,7 +1,8 @@
 -- What has to happen before a caller exists, or reaches past one organization: the first
 -- organization, accounts, keys, SQL logins.
 
-create or replace function ragdb.create_organization(p_name text, p_slug text, p_admin_email text, p_admin_name text default '')
+create or replace function ragdb.create_organization(
+  p_name text, p_slug text, p_admin_email text, p_admin_name text default '')
   returns table (organization_id uuid, slug text, user_id uuid)
   language plpgsql
   volatile
@@ -21,8 +22,10 @@ begin
       using errcode = 'PT409', constraint = 'organization_exists', hint = 'Choose another slug.';
   end if;
   v_user := ragdb_private.ensure_user(p_admin_email, p_admin_name);
-  insert into ragdb_data.membership (org_no, user_no, role) values (v_org.org_no, v_user.user_no, 'admin');
-  insert into ragdb_data.workspace (org_no, slug, name) values (v_org.org_no, 'default', 'Default')
+  insert into ragdb_data.membership (org_no, user_no, role)
+  values (v_org.org_no, v_user.user_no, 'admin');
+  insert into ragdb_data.workspace (org_no, slug, name)
+  values (v_org.org_no, 'default', 'Default')
   returning workspace_no into v_workspace_no;
   insert into ragdb_data.scope (org_no, scope_no) values (v_org.org_no, 0);
   insert into ragdb_data.scope (org_no, workspace_no) values (v_org.org_no, v_workspace_no);
@@ -79,7 +82,9 @@ begin
    group by m.org_no;
   if not found then
     raise exception 'There is no organization % with an administrator.', p_org
-      using errcode = 'PT404', constraint = 'organization_not_found', hint = 'List them with: ragdb org list';
+      using errcode = 'PT404',
+            constraint = 'organization_not_found',
+            hint = 'List them with: ragdb org list';
   end if;
   perform ragdb_private.set_context(v_org_no, v_user_no, null, null, '{*}');
 end;
@@ -110,7 +115,8 @@ $$All organizations of this database.
 
 For operators (ragdb_admin). Definer: looks past one organization.$$;
 
-create or replace function ragdb.add_member(p_email text, p_role text default 'viewer', p_name text default '')
+create or replace function ragdb.add_member(
+  p_email text, p_role text default 'viewer', p_name text default '')
   returns table (user_id uuid, email text, role text)
   language plpgsql
   volatile
@@ -125,7 +131,8 @@ begin
     raise exception 'There is no role %.', p_role
       using errcode = 'PT422',
             constraint = 'unknown_role',
-            hint = 'Roles: ' || (select string_agg(r.role, ', ' order by r.role) from ragdb_data.role r);
+            hint = 'Roles: '
+                   || (select string_agg(r.role, ', ' order by r.role) from ragdb_data.role r);
   end if;
   v_user := ragdb_private.ensure_user(p_email, p_name);
   insert into ragdb_data.membership (org_no, user_no, role) values (v_org, v_user.user_no, p_role)
@@ -168,7 +175,9 @@ begin
      where m.org_no = v_org and lower(u.email) = lower(btrim(p_email));
     if not found then
       raise exception 'The organization has no member %.', p_email
-        using errcode = 'PT404', constraint = 'member_not_found', hint = 'Add the person with: ragdb user add EMAIL';
+        using errcode = 'PT404',
+              constraint = 'member_not_found',
+              hint = 'Add the person with: ragdb user add EMAIL';
     end if;
     if v_user_no <> v_caller.user_no then
       perform ragdb.require('user:manage');
@@ -179,7 +188,9 @@ begin
   end if;
   if p_expires_at <= now() then
     raise exception 'The expiry lies in the past.'
-      using errcode = 'PT422', constraint = 'invalid_expiry', hint = 'Give a time in the future, or none.';
+      using errcode = 'PT422',
+            constraint = 'invalid_expiry',
+            hint = 'Give a time in the future, or none.';
   end if;
   if p_permissions is not null and exists (
        select unnest(p_permissions) except select unnest(r.permissions) from ragdb_data.role r) then
@@ -194,9 +205,13 @@ begin
                            intersect select unnest(v_caller.permissions) order by 1);
   end if;
 
-  v_key := 'rdb_' || translate(encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
-                                             || uuid_send(gen_random_uuid())), 'base64'), '+/=' || E'\n', '-_');
-  insert into ragdb_data.api_key (org_no, user_no, workspace_no, name, prefix, permissions, expires_at)
+  v_key := 'rdb_' || translate(
+    encode(sha256(uuid_send(gen_random_uuid())
+                  || uuid_send(gen_random_uuid())
+                  || uuid_send(gen_random_uuid())), 'base64'),
+    '+/=' || E'\n', '-_');
+  insert into ragdb_data.api_key (
+    org_no, user_no, workspace_no, name, prefix, permissions, expires_at)
   values (v_org, v_user_no, v_workspace_no, p_name, left(v_key, 10), p_permissions, p_expires_at)
   returning id, api_key.key_no into v_key_id, v_key_no;
   insert into ragdb_private.api_key_hash (key_hash, org_no, key_no)
@@ -229,7 +244,9 @@ begin
   select o.org_no into v_org_no from ragdb_data.organization o where o.slug = p_org;
   if not found then
     raise exception 'There is no organization %.', p_org
-      using errcode = 'PT404', constraint = 'organization_not_found', hint = 'List them with: ragdb org list';
+      using errcode = 'PT404',
+            constraint = 'organization_not_found',
+            hint = 'List them with: ragdb org list';
   end if;
   v_user_no := (ragdb_private.ensure_user(p_email, p_login)).user_no;
   insert into ragdb_data.membership (org_no, user_no, role) values (v_org_no, v_user_no, 'analyst')
@@ -265,8 +282,10 @@ begin
      and s.workspace_no = p_workspace_no
      and s.user_no is not distinct from v_user_no;
   if not found then
-    insert into ragdb_data.scope (org_no, workspace_no, user_no) values (v_caller.org_no, p_workspace_no, v_user_no)
-    on conflict on constraint scope_org_no_workspace_no_user_no_key do update set user_no = excluded.user_no
+    insert into ragdb_data.scope (org_no, workspace_no, user_no)
+    values (v_caller.org_no, p_workspace_no, v_user_no)
+    on conflict on constraint scope_org_no_workspace_no_user_no_key
+      do update set user_no = excluded.user_no
     returning scope_no into v_scope_no;
   end if;
   if not v_scope_no = any (v_caller.scopes) then

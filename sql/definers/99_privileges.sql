@@ -5,8 +5,10 @@ declare
   v_routine regprocedure;
 begin
   for v_routine in select p.oid from pg_proc p where p.proowner = current_user::regrole loop
-    execute format('revoke all on routine %s from public, ragdb_owner, ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin',
-                   v_routine);
+    execute format(
+      'revoke all on routine %s'
+      ' from public, ragdb_owner, ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin',
+      v_routine);
   end loop;
 end;
 $$;
@@ -14,8 +16,11 @@ $$;
 grant execute on function ragdb.begin_context(text), ragdb_data._context(), ragdb.version()
   to ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin, ragdb_owner;
 grant execute on function
-  ragdb.add_member(text, text, text), ragdb.create_api_key(text, text, text[], text, timestamptz), ragdb_data._open_scope(int4, text),
-  ragdb.record_use() to ragdb_service, ragdb_admin;
+  ragdb.add_member(text, text, text),
+  ragdb.create_api_key(text, text, text[], text, timestamptz),
+  ragdb_data._open_scope(int4, text),
+  ragdb.record_use()
+  to ragdb_service, ragdb_admin;
 grant execute on function ragdb.create_organization(text, text, text, text), ragdb.organizations(),
   ragdb.begin_operator_context(text) to ragdb_admin;
 grant execute on function ragdb_data._register_login(name, text, text) to ragdb_admin;

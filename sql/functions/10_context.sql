@@ -6,7 +6,8 @@
 
 create or replace function ragdb.context()
   returns table (
-    org_no int4, user_no int4, key_no int4, workspace_no int4, permissions text[], scopes int4[], language text)
+    org_no int4, user_no int4, key_no int4, workspace_no int4,
+    permissions text[], scopes int4[], language text)
   language plpgsql
   stable
   security invoker
@@ -18,7 +19,8 @@ declare
 begin
   if v is not null then
     return query
-    select v[1]::int4, v[2]::int4, v[3]::int4, v[4]::int4, string_to_array(v[5], ','), string_to_array(v[6], ',')::int4[], v[7];
+    select v[1]::int4, v[2]::int4, v[3]::int4, v[4]::int4,
+           string_to_array(v[5], ','), string_to_array(v[6], ',')::int4[], v[7];
   end if;
 end;
 $$;
@@ -138,7 +140,8 @@ $$Refuse a caller without the permission; returns the caller's organization numb
 Raises PT401 unauthenticated, PT403 permission_denied.$$;
 
 create or replace function ragdb.whoami()
-  returns table (organization text, organization_id uuid, email text, user_id uuid, permissions text[])
+  returns table (
+    organization text, organization_id uuid, email text, user_id uuid, permissions text[])
   language sql
   stable
   security invoker

@@ -15,7 +15,9 @@ begin
   select * into v_caller from ragdb.context();
   select w.* into v_workspace
     from ragdb_data.workspace w
-    join ragdb_data.scope s on s.org_no = w.org_no and s.workspace_no = w.workspace_no and s.user_no is null
+    join ragdb_data.scope s on s.org_no = w.org_no
+                           and s.workspace_no = w.workspace_no
+                           and s.user_no is null
    where w.org_no = v_caller.org_no
      and s.scope_no = any (v_caller.scopes)
      and (p_workspace in (w.slug, w.id::text)
@@ -39,7 +41,8 @@ may use.
 Raises PT404 workspace_not_found.$$;
 
 create or replace function ragdb.create_workspace(
-  p_slug text, p_name text default null, p_is_open boolean default true, p_language text default 'english')
+  p_slug text, p_name text default null,
+  p_is_open boolean default true, p_language text default 'english')
   returns table (workspace_id uuid, slug text)
   language plpgsql
   volatile
@@ -93,7 +96,9 @@ begin
   on conflict on constraint workspace_member_pkey do update set user_no = excluded.user_no;
   if not found then
     raise exception 'The organization has no member %.', p_email
-      using errcode = 'PT404', constraint = 'member_not_found', hint = 'Add the person with: ragdb user add EMAIL';
+      using errcode = 'PT404',
+            constraint = 'member_not_found',
+            hint = 'Add the person with: ragdb user add EMAIL';
   end if;
 end;
 $$;

@@ -15,7 +15,9 @@ begin
    where k.org_no = v_org and k.id = p_key_id;
   if not found then
     raise exception 'There is no API key %.', p_key_id
-      using errcode = 'PT404', constraint = 'api_key_not_found', hint = 'select key_id, name from ragdb.api_keys;';
+      using errcode = 'PT404',
+            constraint = 'api_key_not_found',
+            hint = 'select key_id, name from ragdb.api_keys;';
   end if;
 end;
 $$;
@@ -41,7 +43,9 @@ begin
     raise exception 'The login % already exists on this server.', p_login
       using errcode = 'PT409', constraint = 'login_exists', hint = 'Choose another name.';
   end if;
-  execute format('create role %I login password %L connection limit 20 in role ragdb_analyst', p_login, p_password);
+  execute format(
+    'create role %I login password %L connection limit 20 in role ragdb_analyst',
+    p_login, p_password);
   execute format('alter role %I set default_transaction_read_only = on', p_login);
   perform ragdb_data._register_login(p_login::name, p_login || '@sql.invalid', p_org);
 end;

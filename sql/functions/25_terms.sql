@@ -17,12 +17,13 @@ as $$
     from pg_ts_config c
    where c.cfgnamespace = 'pg_catalog'::regnamespace
      and c.cfgname = coalesce('{
-           "ar": "arabic", "ca": "catalan", "da": "danish", "de": "german", "el": "greek", "en": "english", "es": "spanish",
-           "et": "estonian", "eu": "basque", "fi": "finnish", "fr": "french", "ga": "irish", "hi": "hindi", "hu": "hungarian",
-           "hy": "armenian", "id": "indonesian", "it": "italian", "lt": "lithuanian", "ne": "nepali", "nl": "dutch",
-           "no": "norwegian", "pt": "portuguese", "ro": "romanian", "ru": "russian", "sr": "serbian", "sv": "swedish",
-           "ta": "tamil", "tr": "turkish", "yi": "yiddish"}'::jsonb
-           ->> split_part(lower(btrim(p_language)), '-', 1), lower(btrim(p_language)))
+           "ar": "arabic", "ca": "catalan", "da": "danish", "de": "german", "el": "greek",
+           "en": "english", "es": "spanish", "et": "estonian", "eu": "basque", "fi": "finnish",
+           "fr": "french", "ga": "irish", "hi": "hindi", "hu": "hungarian", "hy": "armenian",
+           "id": "indonesian", "it": "italian", "lt": "lithuanian", "ne": "nepali", "nl": "dutch",
+           "no": "norwegian", "pt": "portuguese", "ro": "romanian", "ru": "russian",
+           "sr": "serbian", "sv": "swedish", "ta": "tamil", "tr": "turkish", "yi": "yiddish"
+         }'::jsonb ->> split_part(lower(btrim(p_language)), '-', 1), lower(btrim(p_language)))
 $$;
 
 comment on function ragdb_data._find_language(text) is
@@ -65,14 +66,19 @@ create or replace function ragdb_data._terms(p_language text, p_text text)
 as $$
 declare
   v_end constant text := '7eos7';  -- a word of letters and digits is stemmed by no configuration
-  v_words tsvector := to_tsvector(p_language::regconfig,
+  v_words tsvector := to_tsvector(
+    p_language::regconfig,
     regexp_replace(
-      regexp_replace(lower(p_text collate "pg_c_utf8"), '[.!?]["'')\]]*\s+|\n\s*\n', ' ' || v_end || ' ', 'g'),
+      regexp_replace(
+        lower(p_text collate "pg_c_utf8"),
+        '[.!?]["'')\]]*\s+|\n\s*\n', ' ' || v_end || ' ', 'g'),
       '[^[:alnum:]]+', ' ', 'g'));
 begin
   return (
     select coalesce(
-             array_agg(case u.lexeme when v_end then 0 else 1 + (hashtext(u.lexeme) & 536870911) end order by p.position),
+             array_agg(
+               case u.lexeme when v_end then 0 else 1 + (hashtext(u.lexeme) & 536870911) end
+               order by p.position),
              '{}')
       from unnest(v_words) u
      cross join unnest(u.positions) p(position));

@@ -22,8 +22,10 @@ begin
     from ragdb_data.data_source s
    where s.org_no = v_org and s.workspace_no = p_workspace_no and s.name = p_name;
   if not found then
-    insert into ragdb_data.data_source (org_no, workspace_no, name) values (v_org, p_workspace_no, p_name)
-    on conflict on constraint data_source_org_no_workspace_no_name_key do update set name = excluded.name
+    insert into ragdb_data.data_source (org_no, workspace_no, name)
+    values (v_org, p_workspace_no, p_name)
+    on conflict on constraint data_source_org_no_workspace_no_name_key
+      do update set name = excluded.name
     returning source_no into v_source_no;
   end if;
   return v_source_no;
@@ -33,7 +35,8 @@ $$;
 comment on function ragdb_data._source(int4, text) is
 $$The data source of that name in a workspace, created when it is new.$$;
 
-create or replace function ragdb_data._check_document(p_document jsonb, p_ordinal int4, p_language text)
+create or replace function ragdb_data._check_document(
+  p_document jsonb, p_ordinal int4, p_language text)
   returns ragdb_data.incoming_document
   language plpgsql
   stable
@@ -43,7 +46,8 @@ create or replace function ragdb_data._check_document(p_document jsonb, p_ordina
   set timezone = 'UTC'
 as $$
 declare
-  v_keys constant text[] := '{external_id,title,content,url,mime,labels,metadata,language,chunking,date}';
+  v_keys constant text[] :=
+    '{external_id,title,content,url,mime,labels,metadata,language,chunking,date}';
   v ragdb_data.incoming_document;
   v_unknown text;
 begin
@@ -54,10 +58,13 @@ begin
     return v;
   end if;
   v.external_id := nullif(btrim(p_document ->> 'external_id'), '');
-  select string_agg(k, ', ') into v_unknown from jsonb_object_keys(p_document) k where k <> all (v_keys);
+  select string_agg(k, ', ') into v_unknown
+    from jsonb_object_keys(p_document) k
+   where k <> all (v_keys);
   v.message := case
     when v_unknown is not null
-      then format('Unknown key %s; a document has the keys %s.', v_unknown, array_to_string(v_keys, ', '))
+      then format('Unknown key %s; a document has the keys %s.',
+                  v_unknown, array_to_string(v_keys, ', '))
     when jsonb_typeof(p_document -> 'content') is distinct from 'string'
       then 'content must be a text.'
     when coalesce(jsonb_typeof(p_document -> 'metadata'), 'null') not in ('object', 'null')
@@ -68,8 +75,10 @@ begin
       then 'external_id is longer than 2,000 characters.'
     when length(p_document ->> 'title') > 2000
       then 'title is longer than 2,000 characters.'
-    when p_document ->> 'date' is not null and not pg_input_is_valid(p_document ->> 'date', 'timestamptz')
-      then format('%L is not a date; write 2025-01-31 or 2025-01-31T12:00:00Z.', p_document ->> 'date')
+    when p_document ->> 'date' is not null
+         and not pg_input_is_valid(p_document ->> 'date', 'timestamptz')
+      then format('%L is not a date; write 2025-01-31 or 2025-01-31T12:00:00Z.',
+                  p_document ->> 'date')
   end;
   if v.message is not null then
     return v;
@@ -77,7 +86,8 @@ begin
 
   v.content := p_document ->> 'content';
   v.language := coalesce(ragdb_data._find_language(p_document ->> 'language'), p_language);
-  if p_document ->> 'language' is not null and ragdb_data._find_language(p_document ->> 'language') is null then
+  if p_document ->> 'language' is not null
+     and ragdb_data._find_language(p_document ->> 'language') is null then
     v.error := 'unknown_language';
     v.message := format('The language %s is not known.', p_document ->> 'language');
     return v;
@@ -93,12 +103,17 @@ begin
   v.title := coalesce(nullif(btrim(p_document ->> 'title'), ''), v.external_id);
   v.url := p_document ->> 'url';
   v.mime := coalesce(p_document ->> 'mime', 'text/plain');
-  v.metadata := case when jsonb_typeof(p_document -> 'metadata') = 'object' then p_document -> 'metadata' else '{}' end;
+  v.metadata := case when jsonb_typeof(p_document -> 'metadata') = 'object'
+                  then p_document -> 'metadata'
+                  else '{}' end;
   v.labels := case when jsonb_typeof(p_document -> 'labels') = 'array'
-                then array(select l from jsonb_array_elements_text(p_document -> 'labels') l where l is not null)
+                then array(select l
+                             from jsonb_array_elements_text(p_document -> 'labels') l
+                            where l is not null)
                 else '{}' end;
   v.dated_at := (p_document ->> 'date')::timestamptz;
-  v.chunking := coalesce(nullif(p_document -> 'chunking', 'null'), ragdb_data._default_chunking(v.mime));
+  v.chunking := coalesce(nullif(p_document -> 'chunking', 'null'),
+                         ragdb_data._default_chunking(v.mime));
   v.error := null;
   return v;
 end;
@@ -122,14 +137,16 @@ create or replace function ragdb_data._default_chunking(p_mime text)
 comment on function ragdb_data._default_chunking(text) is
 $$Chunk profile of a media type.$$;
 
-create or replace function ragdb_data._chunk_hash(p_language text, p_title text, p_heading_path text[], p_content text)
+create or replace function ragdb_data._chunk_hash(
+  p_language text, p_title text, p_heading_path text[], p_content text)
   returns bytea
   language sql
   stable
   security invoker
   parallel safe
   return sha256(convert_to(
-    concat_ws(E'\x1f', p_language, p_title, array_to_string(p_heading_path, E'\x1e'), p_content), 'UTF8'));
+    concat_ws(E'\x1f', p_language, p_title, array_to_string(p_heading_path, E'\x1e'), p_content),
+    'UTF8'));
 
 comment on function ragdb_data._chunk_hash(text, text, text[], text) is
 $$Identity of what a chunk's index rows are made from; equal hashes need no new ones.$$;
@@ -149,14 +166,19 @@ declare
   v_new int4;
 begin
   update ragdb_data.body b
-     set sha256 = p_sha256, title = p_title, content = p_content, language = p_language, chunking = p_chunking
+     set sha256 = p_sha256,
+         title = p_title,
+         content = p_content,
+         language = p_language,
+         chunking = p_chunking
    where b.org_no = v_org and b.body_no = p_body_no
   returning b.scope_no into v_scope_no;
 
   -- Equal hashes pair up in order; what stays unpaired on the old side goes, on the new side comes.
   with fresh as materialized (
     select h.*, row_number() over (partition by h.hash order by h.ordinal) as nth
-      from (select c.*, ragdb_data._chunk_hash(p_language, p_title, c.heading_path, c.content) as hash
+      from (select c.*,
+                   ragdb_data._chunk_hash(p_language, p_title, c.heading_path, c.content) as hash
               from ragdb.chunk_text(p_content, p_chunking) c) h),
   old as materialized (
     select c.chunk_no, c.hash, row_number() over (partition by c.hash order by c.ordinal) as nth
@@ -178,9 +200,12 @@ begin
       from paired p
      where c.org_no = v_org
        and c.chunk_no = p.chunk_no
-       and (c.ordinal, c.char_start, c.char_end, c.page) is distinct from (p.ordinal, p.char_start, p.char_end, p.page))
-  insert into ragdb_data.chunk (org_no, body_no, scope_no, ordinal, char_start, char_end, page, hash, heading_path, content)
-  select v_org, p_body_no, v_scope_no, p.ordinal, p.char_start, p.char_end, p.page, p.hash, p.heading_path, p.content
+       and (c.ordinal, c.char_start, c.char_end, c.page)
+           is distinct from (p.ordinal, p.char_start, p.char_end, p.page))
+  insert into ragdb_data.chunk (
+    org_no, body_no, scope_no, ordinal, char_start, char_end, page, hash, heading_path, content)
+  select v_org, p_body_no, v_scope_no, p.ordinal, p.char_start, p.char_end, p.page,
+         p.hash, p.heading_path, p.content
     from paired p
    where p.chunk_no is null
    order by p.ordinal;
@@ -200,7 +225,9 @@ create or replace function ragdb.put_documents(
   p_source text default 'default',
   p_workspace text default null,
   p_visibility text default 'workspace')
-  returns table (ordinal int4, external_id text, document_id uuid, status text, chunks int4, error text, message text)
+  returns table (
+    ordinal int4, external_id text, document_id uuid, status text, chunks int4,
+    error text, message text)
   language plpgsql
   volatile
   security invoker
@@ -241,25 +268,32 @@ begin
 
   select array_agg(c order by e.ordinal) into v_in
     from jsonb_array_elements(p_documents) with ordinality e(document, ordinal)
-   cross join lateral ragdb_data._check_document(e.document, e.ordinal::int4, v_workspace.language) c;
+   cross join lateral ragdb_data._check_document(
+           e.document, e.ordinal::int4, v_workspace.language) c;
   select array_agg(
            case when i.is_repeated
-             then (i.ordinal, i.external_id, i.title, i.content, i.url, i.mime, i.labels, i.metadata, i.language,
-                   i.chunking, i.dated_at, i.sha256, 'duplicate_external_id',
-                   'A later document of this batch has the same external_id.')::ragdb_data.incoming_document
+             then (i.ordinal, i.external_id, i.title, i.content, i.url, i.mime, i.labels,
+                   i.metadata, i.language, i.chunking, i.dated_at, i.sha256,
+                   'duplicate_external_id',
+                   'A later document of this batch has the same external_id.'
+                  )::ragdb_data.incoming_document
              else i.self end order by i.ordinal)
     into v_in
     from (select u.*, u as self,
                  u.error is null
                  and row_number() over (
-                       partition by u.external_id, u.error is null order by u.ordinal desc) > 1 as is_repeated
+                       partition by u.external_id, u.error is null
+                       order by u.ordinal desc) > 1 as is_repeated
             from unnest(v_in) u) i;
 
   -- Who is replaced, locked in an order that all writers share. These arrays are in the order of
   -- v_in.
   select array_agg(d.document_no order by i.ordinal), array_agg(d.body_no order by i.ordinal)
     into v_document_nos, v_old_bodies
-    from (select u.ordinal, u.external_id, u.error from unnest(v_in) u order by u.external_id offset 0) i
+    from (select u.ordinal, u.external_id, u.error
+            from unnest(v_in) u
+           order by u.external_id
+          offset 0) i
     left join lateral (
       select d.document_no, d.body_no
         from ragdb_data.document d
@@ -272,7 +306,8 @@ begin
 
   -- A changed text keeps its body where nobody shares it, so that only the difference is indexed.
   for v_changed in
-    select v_document_nos[i.ordinal] as document_no, b.body_no, i.title, i.content, i.language, i.chunking, i.sha256
+    select v_document_nos[i.ordinal] as document_no, b.body_no,
+           i.title, i.content, i.language, i.chunking, i.sha256
       from unnest(v_in) i
      cross join lateral (
        select b.body_no
@@ -293,10 +328,13 @@ begin
        offset 0) b
      order by i.external_id
   loop
-    perform from ragdb_data.body b where b.org_no = v_org and b.body_no = v_changed.body_no for update;
+    perform from ragdb_data.body b
+     where b.org_no = v_org and b.body_no = v_changed.body_no
+       for update;
     begin
-      perform ragdb_data._rewrite_body(v_changed.body_no, v_changed.title, v_changed.content, v_changed.language,
-                                       v_changed.chunking, v_changed.sha256);
+      perform ragdb_data._rewrite_body(
+                v_changed.body_no, v_changed.title, v_changed.content,
+                v_changed.language, v_changed.chunking, v_changed.sha256);
       v_touched := v_touched || v_changed.document_no;
     exception when unique_violation then
       -- The text has come into the scope since the query looked: it is shared below.
@@ -309,7 +347,8 @@ begin
   loop
     with stored as (
       insert into ragdb_data.body (org_no, scope_no, sha256, title, content, language, chunking)
-      select distinct on (i.sha256) v_org, v_scope_no, i.sha256, i.title, i.content, i.language, i.chunking
+      select distinct on (i.sha256)
+             v_org, v_scope_no, i.sha256, i.title, i.content, i.language, i.chunking
         from unnest(v_in) i
        where i.error is null
        order by i.sha256, i.ordinal
@@ -327,13 +366,15 @@ begin
            and b.sha256 = i.sha256
            and i.error is null
            for key share) b on true;
-    exit when not exists (select from unnest(v_in) i where i.error is null and v_bodies[i.ordinal] is null);
+    exit when not exists (select from unnest(v_in) i
+                           where i.error is null and v_bodies[i.ordinal] is null);
   end loop;
 
   insert into ragdb_data.chunk (
     org_no, body_no, scope_no, ordinal, char_start, char_end, page, hash, heading_path, content)
   select v_org, b.body_no, v_scope_no, c.ordinal, c.char_start, c.char_end, c.page,
-         ragdb_data._chunk_hash(b.language, b.title, c.heading_path, c.content), c.heading_path, c.content
+         ragdb_data._chunk_hash(b.language, b.title, c.heading_path, c.content),
+         c.heading_path, c.content
     from ragdb_data.body b
    cross join lateral ragdb.chunk_text(b.content, b.chunking) c
    where b.org_no = v_org
@@ -342,27 +383,37 @@ begin
 
   with put as (
     insert into ragdb_data.document as d (
-      org_no, workspace_no, scope_no, source_no, body_no, external_id, title, url, mime, labels, metadata, dated_at)
-    select v_org, v_workspace.workspace_no, v_scope_no, v_source_no, v_bodies[i.ordinal], i.external_id, i.title, i.url,
-           i.mime, i.labels, i.metadata, i.dated_at
+      org_no, workspace_no, scope_no, source_no, body_no, external_id,
+      title, url, mime, labels, metadata, dated_at)
+    select v_org, v_workspace.workspace_no, v_scope_no, v_source_no, v_bodies[i.ordinal],
+           i.external_id, i.title, i.url, i.mime, i.labels, i.metadata, i.dated_at
       from unnest(v_in) i
      where i.error is null
      order by i.ordinal
     on conflict (org_no, source_no, scope_no, md5(external_id)) do update
-       set body_no = excluded.body_no, title = excluded.title, url = excluded.url, mime = excluded.mime,
-           labels = excluded.labels, metadata = excluded.metadata, dated_at = excluded.dated_at, updated_at = now()
+       set body_no = excluded.body_no,
+           title = excluded.title,
+           url = excluded.url,
+           mime = excluded.mime,
+           labels = excluded.labels,
+           metadata = excluded.metadata,
+           dated_at = excluded.dated_at,
+           updated_at = now()
      where (d.body_no, d.title, d.url, d.mime, d.labels, d.metadata, d.dated_at)
            is distinct from
-           (excluded.body_no, excluded.title, excluded.url, excluded.mime, excluded.labels, excluded.metadata,
-            excluded.dated_at)
+           (excluded.body_no, excluded.title, excluded.url, excluded.mime, excluded.labels,
+            excluded.metadata, excluded.dated_at)
         or d.document_no = any (v_touched)
     returning d.document_no, d.xmax <> 0 as is_old)
-  select v_touched || coalesce(array_agg(p.document_no), '{}'), array_agg(p.document_no) filter (where not p.is_old)
+  select v_touched || coalesce(array_agg(p.document_no), '{}'),
+         array_agg(p.document_no) filter (where not p.is_old)
     into v_touched, v_new
     from put p;
 
   perform ragdb_data._write_facts(v_touched);
-  v_old_bodies := array(select b.old from unnest(v_old_bodies, v_bodies) b(old, new) where b.old <> b.new);
+  v_old_bodies := array(select b.old
+                          from unnest(v_old_bodies, v_bodies) b(old, new)
+                         where b.old <> b.new);
   if cardinality(v_old_bodies) > 0 then
     perform ragdb_data._drop_orphan_bodies(v_old_bodies);
   end if;
@@ -383,7 +434,9 @@ begin
     from unnest(v_in) i
     left join lateral (
       select d.document_no, d.id, d.body_no,
-             (select count(*)::int4 from ragdb_data.chunk c where c.org_no = v_org and c.body_no = d.body_no) as chunks
+             (select count(*)::int4
+                from ragdb_data.chunk c
+               where c.org_no = v_org and c.body_no = d.body_no) as chunks
         from ragdb_data.document d
        where d.org_no = v_org
          and d.source_no = v_source_no
@@ -435,8 +488,9 @@ begin
   select * into v_put
     from ragdb.put_documents(
            jsonb_build_array(jsonb_build_object(
-             'content', p_content, 'title', p_title, 'external_id', p_external_id, 'url', p_url, 'metadata', p_metadata,
-             'labels', p_labels, 'language', p_language, 'mime', p_mime, 'date', p_date, 'chunking', p_chunking)),
+             'content', p_content, 'title', p_title, 'external_id', p_external_id,
+             'url', p_url, 'metadata', p_metadata, 'labels', p_labels, 'language', p_language,
+             'mime', p_mime, 'date', p_date, 'chunking', p_chunking)),
            p_source, p_workspace, p_visibility);
   if v_put.error is not null then
     raise exception '%', v_put.message

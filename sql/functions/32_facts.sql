@@ -28,9 +28,12 @@ as $$
     select n.key || coalesce('.' || e.key, ''), e.value
       from node n
      cross join lateral (
-       select o.key, o.value from jsonb_each(case jsonb_typeof(n.value) when 'object' then n.value else '{}' end) o
+       select o.key, o.value
+         from jsonb_each(case jsonb_typeof(n.value) when 'object' then n.value else '{}' end) o
        union all
-       select null, a.value from jsonb_array_elements(case jsonb_typeof(n.value) when 'array' then n.value else '[]' end) a) e)
+       select null, a.value
+         from jsonb_array_elements(
+                case jsonb_typeof(n.value) when 'array' then n.value else '[]' end) a) e)
   select distinct n.key, n.value #>> '{}'
     from node n
    where jsonb_typeof(n.value) not in ('object', 'array', 'null')
@@ -51,7 +54,8 @@ as $$
 declare
   v_org int4 := ragdb.current_org_no();
 begin
-  delete from ragdb_data.document_fact f where f.org_no = v_org and f.document_no = any (p_document_nos);
+  delete from ragdb_data.document_fact f
+   where f.org_no = v_org and f.document_no = any (p_document_nos);
   insert into ragdb_data.document_fact (org_no, scope_no, document_no, key, value, number)
   select v_org, d.scope_no, d.document_no,
          ragdb_data._fact_value(f.key), ragdb_data._fact_value(f.value),
@@ -63,12 +67,15 @@ begin
     join ragdb_data.data_source s on s.org_no = d.org_no and s.source_no = d.source_no
     join ragdb_data.body b on b.org_no = d.org_no and b.body_no = d.body_no
    cross join lateral (
-     values ('document', d.id::text), ('document', d.external_id), ('source', s.name), ('title', d.title), ('lang', b.language),
+     values ('document', d.id::text), ('document', d.external_id), ('source', s.name),
+            ('title', d.title), ('lang', b.language),
             ('date', to_char(d.dated_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
      union all
      select 'label', l from unnest(d.labels) l
      union all
-     select m.key, m.value from ragdb_data._metadata_facts(d.metadata) m where d.metadata <> '{}') f(key, value)
+     select m.key, m.value
+       from ragdb_data._metadata_facts(d.metadata) m
+      where d.metadata <> '{}') f(key, value)
    where d.org_no = v_org
      and d.document_no = any (p_document_nos)
      and f.value is not null;

@@ -3,7 +3,8 @@
 --
 --   {"lang": "en"}                                  equality
 --   {"label": ["hr", "legal"]}                      one of
---   {"date": {"gte": "2025-01-01", "lt": "2026-01-01"}, "metadata.year": {"ne": 2024}}     several conditions: all of them
+--   {"date": {"gte": "2025-01-01", "lt": "2026-01-01"}, "metadata.year": {"ne": 2024}}
+--                                                   several conditions: all of them
 --   {"or": [{...}, {...}]}, {"and": [...]}, {"not": {...}}
 
 create or replace function ragdb_data._documents_where(
@@ -45,18 +46,21 @@ begin
                    from jsonb_array_elements(p_operand) e,
                         unnest(ragdb_data._documents_where(p_org_no, p_scopes, p_key, 'eq', e)) d);
   elsif v_type in ('array', 'object') then
-    perform ragdb_data._refuse_filter(format('%s takes a text, a number or true/false, not %s.', p_operator, p_operand));
+    perform ragdb_data._refuse_filter(
+              format('%s takes a text, a number or true/false, not %s.', p_operator, p_operand));
   end if;
 
   if p_key = 'date' then
     if not pg_input_is_valid(v_text, 'timestamptz') then
-      perform ragdb_data._refuse_filter(format('%L is not a date; write 2025-01-31 or 2025-01-31T12:00:00Z.', v_text));
+      perform ragdb_data._refuse_filter(
+                format('%L is not a date; write 2025-01-31 or 2025-01-31T12:00:00Z.', v_text));
     end if;
     v_number := extract(epoch from v_text::timestamptz);
   elsif v_type = 'number' then
     v_number := v_text::float8;
   end if;
-  v_value := case p_key when 'lang' then ragdb_data._find_language(v_text) else ragdb_data._fact_value(v_text) end;
+  v_value := case p_key when 'lang' then ragdb_data._find_language(v_text)
+               else ragdb_data._fact_value(v_text) end;
 
   if p_operator = 'contains' then
     select array_agg(distinct f.document_no) into v_found
@@ -67,7 +71,9 @@ begin
        and f.scope_no = any (p_scopes)
        and (position(lower(v_text) in lower(f.value)) > 0
             or length(f.value) > 200
-               and position(lower(v_text) in lower(case p_key when 'title' then d.title else d.metadata #>> v_path end)) > 0);
+               and position(
+                     lower(v_text) in lower(
+                       case p_key when 'title' then d.title else d.metadata #>> v_path end)) > 0);
   elsif v_number is not null then
     select array_agg(distinct f.document_no) into v_found
       from ragdb_data.document_fact f
@@ -85,7 +91,10 @@ begin
   elsif p_operator = 'eq' then
     select array_agg(distinct f.document_no) into v_found
       from ragdb_data.document_fact f
-     where f.org_no = p_org_no and f.key = v_key and f.value = v_value and f.scope_no = any (p_scopes);
+     where f.org_no = p_org_no
+       and f.key = v_key
+       and f.value = v_value
+       and f.scope_no = any (p_scopes);
   else
     select array_agg(distinct f.document_no) into v_found
       from ragdb_data.document_fact f
@@ -111,7 +120,8 @@ A document without the key fulfils only ne, and eq null. contains: the text is p
 whatever the case.
 Raises PT422 invalid_filter.$$;
 
-create or replace function ragdb_data._documents_except(p_org_no int4, p_scopes int4[], p_documents int8[])
+create or replace function ragdb_data._documents_except(
+  p_org_no int4, p_scopes int4[], p_documents int8[])
   returns int8[]
   language sql
   stable
@@ -139,14 +149,16 @@ begin
   raise exception '%', p_message
     using errcode = 'PT422',
           constraint = 'invalid_filter',
-          hint = 'For example {"lang": "en", "date": {"gte": "2025-01-01"}, "or": [{"label": "hr"}, {"metadata.year": 2025}]}';
+          hint = 'For example {"lang": "en", "date": {"gte": "2025-01-01"},'
+                 ' "or": [{"label": "hr"}, {"metadata.year": 2025}]}';
 end;
 $$;
 
 comment on function ragdb_data._refuse_filter(text) is
 $$Raise PT422 invalid_filter.$$;
 
-create or replace function ragdb_data._matching_documents(p_org_no int4, p_scopes int4[], p_filter jsonb)
+create or replace function ragdb_data._matching_documents(
+  p_org_no int4, p_scopes int4[], p_filter jsonb)
   returns int8[]
   language plpgsql
   stable
@@ -163,30 +175,38 @@ declare
   v_found int8[];
 begin
   if jsonb_typeof(p_filter) is distinct from 'object' then
-    perform ragdb_data._refuse_filter(format('A filter is a JSON object, not %s.', left(p_filter::text, 80)));
+    perform ragdb_data._refuse_filter(
+              format('A filter is a JSON object, not %s.', left(p_filter::text, 80)));
   end if;
   for v_key, v_condition in select * from jsonb_each(p_filter) loop
     if v_key in ('and', 'or') then
       if jsonb_typeof(v_condition) <> 'array' then
         perform ragdb_data._refuse_filter(format('%s takes an array of filters.', v_key));
       end if;
-      v_some := case v_key when 'and' then ragdb_data._documents_except(p_org_no, p_scopes, '{}') else '{}' end;
+      v_some := case v_key
+        when 'and' then ragdb_data._documents_except(p_org_no, p_scopes, '{}')
+        else '{}' end;
       for v_operand in select * from jsonb_array_elements(v_condition) loop
         v_one := ragdb_data._matching_documents(p_org_no, p_scopes, v_operand);
         v_some := case v_key
           when 'and' then array(select unnest(v_some) intersect select unnest(v_one))
           else array(select unnest(v_some) union select unnest(v_one)) end;
       end loop;
-      v_found := case when v_found is null then v_some else array(select unnest(v_found) intersect select unnest(v_some)) end;
+      v_found := case when v_found is null then v_some
+                   else array(select unnest(v_found) intersect select unnest(v_some)) end;
     elsif v_key = 'not' then
-      v_some := ragdb_data._documents_except(p_org_no, p_scopes, ragdb_data._matching_documents(p_org_no, p_scopes, v_condition));
-      v_found := case when v_found is null then v_some else array(select unnest(v_found) intersect select unnest(v_some)) end;
+      v_some := ragdb_data._documents_except(
+        p_org_no, p_scopes, ragdb_data._matching_documents(p_org_no, p_scopes, v_condition));
+      v_found := case when v_found is null then v_some
+                   else array(select unnest(v_found) intersect select unnest(v_some)) end;
     else
-      if v_key not in ('document', 'source', 'label', 'lang', 'date', 'title') and v_key !~ '^metadata\..' then
+      if v_key not in ('document', 'source', 'label', 'lang', 'date', 'title')
+         and v_key !~ '^metadata\..' then
         raise exception 'Unknown filter key %.', v_key
           using errcode = 'PT422',
                 constraint = 'unknown_filter_key',
-                hint = 'Keys: document, source, label, lang, date, title, metadata.<path>, and, or, not';
+                hint = 'Keys: document, source, label, lang, date, title, metadata.<path>,'
+                       ' and, or, not';
       end if;
       v_condition := case jsonb_typeof(v_condition)
         when 'object' then v_condition
@@ -200,7 +220,8 @@ begin
                   hint = 'Operators: eq, ne, gt, gte, lt, lte, in, contains, exists';
         end if;
         v_some := ragdb_data._documents_where(p_org_no, p_scopes, v_key, v_operator, v_operand);
-        v_found := case when v_found is null then v_some else array(select unnest(v_found) intersect select unnest(v_some)) end;
+        v_found := case when v_found is null then v_some
+                     else array(select unnest(v_found) intersect select unnest(v_some)) end;
       end loop;
     end if;
   end loop;

@@ -14,12 +14,16 @@ declare
 begin
   -- The lock keeps a concurrent put from finding a body that is about to go; the second look sees
   -- what it stored meanwhile.
-  perform from ragdb_data.body b where b.org_no = v_org and b.body_no = any (p_body_nos) order by b.body_no for update;
+  perform from ragdb_data.body b
+   where b.org_no = v_org and b.body_no = any (p_body_nos)
+   order by b.body_no
+     for update;
   select array_agg(b.body_no) into v_orphans
     from ragdb_data.body b
    where b.org_no = v_org
      and b.body_no = any (p_body_nos)
-     and not exists (select from ragdb_data.document d where d.org_no = v_org and d.body_no = b.body_no);
+     and not exists (select from ragdb_data.document d
+                      where d.org_no = v_org and d.body_no = b.body_no);
   delete from ragdb_data.chunk c where c.org_no = v_org and c.body_no = any (v_orphans);
   delete from ragdb_data.body b where b.org_no = v_org and b.body_no = any (v_orphans);
 end;
@@ -72,7 +76,9 @@ as $$
 begin
   if ragdb.delete_documents(array[p_document_id]) = 0 then
     raise exception 'There is no document %.', p_document_id
-      using errcode = 'PT404', constraint = 'document_not_found', hint = 'select document_id, title from ragdb.documents;';
+      using errcode = 'PT404',
+            constraint = 'document_not_found',
+            hint = 'select document_id, title from ragdb.documents;';
   end if;
 end;
 $$;
@@ -82,8 +88,10 @@ $$Delete a document; delete_documents() for one. Raises PT404 document_not_found
 
 create or replace function ragdb.get_document(p_document_id uuid)
   returns table (
-    document_id uuid, external_id text, title text, url text, mime text, source text, workspace text, visibility text,
-    labels text[], metadata jsonb, language text, date timestamptz, chunks int4, created_at timestamptz, updated_at timestamptz,
+    document_id uuid, external_id text, title text, url text, mime text,
+    source text, workspace text, visibility text, labels text[], metadata jsonb,
+    language text, date timestamptz, chunks int4,
+    created_at timestamptz, updated_at timestamptz,
     content text)
   language plpgsql
   stable
@@ -95,15 +103,18 @@ declare
   v_org int4 := ragdb.require('rag:read');
 begin
   return query
-  select d.document_id, d.external_id, d.title, d.url, d.mime, d.source, d.workspace, d.visibility, d.labels, d.metadata,
-         d.language, d.date, d.chunks, d.created_at, d.updated_at, b.content
+  select d.document_id, d.external_id, d.title, d.url, d.mime, d.source, d.workspace,
+         d.visibility, d.labels, d.metadata, d.language, d.date, d.chunks,
+         d.created_at, d.updated_at, b.content
     from ragdb.documents d
     join ragdb_data.document t on t.org_no = v_org and t.id = d.document_id
     join ragdb_data.body b on b.org_no = v_org and b.body_no = t.body_no
    where d.document_id = p_document_id;
   if not found then
     raise exception 'There is no document %.', p_document_id
-      using errcode = 'PT404', constraint = 'document_not_found', hint = 'select document_id, title from ragdb.documents;';
+      using errcode = 'PT404',
+            constraint = 'document_not_found',
+            hint = 'select document_id, title from ragdb.documents;';
   end if;
 end;
 $$;
@@ -112,10 +123,13 @@ comment on function ragdb.get_document(uuid) is
 $$One document with its text. Needs rag:read. Raises PT404 document_not_found.$$;
 
 create or replace function ragdb.list_documents(
-  p_limit int4 default 50, p_after uuid default null, p_workspace text default null, p_source text default null)
+  p_limit int4 default 50, p_after uuid default null,
+  p_workspace text default null, p_source text default null)
   returns table (
-    document_id uuid, external_id text, title text, url text, mime text, source text, workspace text, visibility text,
-    labels text[], metadata jsonb, language text, date timestamptz, chunks int4, created_at timestamptz, updated_at timestamptz)
+    document_id uuid, external_id text, title text, url text, mime text,
+    source text, workspace text, visibility text, labels text[], metadata jsonb,
+    language text, date timestamptz, chunks int4,
+    created_at timestamptz, updated_at timestamptz)
   language plpgsql
   stable
   security invoker
@@ -134,10 +148,14 @@ begin
     raise exception 'The limit must be 1 to 1000.'
       using errcode = 'PT422', constraint = 'invalid_limit', hint = 'Page with p_after.';
   end if;
-  select t.document_no into v_after from ragdb_data.document t where t.org_no = v_org and t.id = p_after;
+  select t.document_no into v_after
+    from ragdb_data.document t
+   where t.org_no = v_org and t.id = p_after;
   if p_after is not null and not found then
     raise exception 'There is no document %.', p_after
-      using errcode = 'PT404', constraint = 'document_not_found', hint = 'Start again without p_after.';
+      using errcode = 'PT404',
+            constraint = 'document_not_found',
+            hint = 'Start again without p_after.';
   end if;
   return query
   select d.*

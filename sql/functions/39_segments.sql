@@ -22,7 +22,9 @@ declare
   v_n float8;
   v_length float8;
 begin
-  select coalesce(max(s.segment_no), 0) + 1 into v_segment_no from ragdb_data.segment s where s.org_no = v_org;
+  select coalesce(max(s.segment_no), 0) + 1 into v_segment_no
+    from ragdb_data.segment s
+   where s.org_no = v_org;
   select sum(u.n), sum(u.length) / nullif(sum(u.n), 0)
     into v_n, v_length
     from (select sum(s.chunks)::float8 as n, sum(s.length)::float8 as length
@@ -38,14 +40,17 @@ begin
     from unnest(p_chunks) with ordinality u(chunk_no, ordinal);
 
   with word as materialized (
-    select u.ordinal::int4 as position, w.terms, array_position(w.terms, 0) as title_end, ragdb_data._length(w.terms) as length
+    select u.ordinal::int4 as position, w.terms, array_position(w.terms, 0) as title_end,
+           ragdb_data._length(w.terms) as length
       from unnest(p_chunks) with ordinality u(chunk_no, ordinal)
       join ragdb_data.chunk_word w on w.org_no = v_org and w.chunk_no = u.chunk_no),
   total as (
     insert into ragdb_data.segment (org_no, segment_no, scope_no, chunks, length, scope_chunks)
-    select v_org, v_segment_no, p_scope_no, count(*), sum(w.length), v_n from word w),
+    select v_org, v_segment_no, p_scope_no, count(*), sum(w.length), v_n
+      from word w),
   tf as materialized (
-    select w.position, t.term, sum(case when t.ordinal < w.title_end then 3 else 1 end)::float8 as tf, w.length
+    select w.position, t.term,
+           sum(case when t.ordinal < w.title_end then 3 else 1 end)::float8 as tf, w.length
       from word w
      cross join lateral unnest(w.terms) with ordinality t(term, ordinal)
      where t.term <> 0
@@ -56,13 +61,16 @@ begin
             union all
             select g.term, g.df
               from ragdb_data.segment_posting g
-             where g.org_no = v_org and g.scope_no = p_scope_no and g.term in (select t.term from tf t)) u
+             where g.org_no = v_org
+               and g.scope_no = p_scope_no
+               and g.term in (select t.term from tf t)) u
      group by u.term)
   insert into ragdb_data.segment_posting (org_no, scope_no, segment_no, term, df, impacts)
   select v_org, p_scope_no, v_segment_no, t.term, count(*),
          ('{' || string_agg(t.position || ':' || (
             ln(1 + (v_n - f.df + 0.5::float8) / (f.df + 0.5::float8))
-            * 2.2::float8 * t.tf / (t.tf + 0.3::float8 + 0.9::float8 * t.length / v_length))::float4, ',')
+            * 2.2::float8 * t.tf
+            / (t.tf + 0.3::float8 + 0.9::float8 * t.length / v_length))::float4, ',')
           || '}/4000')::public.sparsevec
     from tf t
     join frequency f on f.term = t.term
@@ -111,13 +119,20 @@ begin
         from ragdb_data.segment s
        where s.org_no = v_org
          and s.scope_no = v_scope_no
-         and (2 * s.scope_chunks < (select sum(o.chunks) from ragdb_data.segment o
-                                     where o.org_no = v_org and o.scope_no = v_scope_no) + cardinality(v_tail)
-              or 10 * (select count(*) from ragdb_data.dead_chunk d
-                        where d.org_no = v_org and d.scope_no = v_scope_no and d.slot_no / 4096 = s.segment_no) > s.chunks));
+         and (2 * s.scope_chunks
+              < (select sum(o.chunks)
+                   from ragdb_data.segment o
+                  where o.org_no = v_org and o.scope_no = v_scope_no) + cardinality(v_tail)
+              or 10 * (select count(*)
+                         from ragdb_data.dead_chunk d
+                        where d.org_no = v_org
+                          and d.scope_no = v_scope_no
+                          and d.slot_no / 4096 = s.segment_no) > s.chunks));
     v_chunks := array(select s.chunk_no
                         from ragdb_data.slot s
-                       where s.org_no = v_org and s.scope_no = v_scope_no and s.slot_no / 4096 = any (v_stale)
+                       where s.org_no = v_org
+                         and s.scope_no = v_scope_no
+                         and s.slot_no / 4096 = any (v_stale)
                        order by s.slot_no);
     v_tail := v_tail[: cardinality(v_tail) / c_size * c_size];
     -- A chunk being deleted now is either gone when its lock is had, or finds its slot when it
@@ -132,13 +147,19 @@ begin
                        order by s.slot_no);
     v_tail := array(select p.chunk_no
                       from ragdb_data.posting p
-                     where p.org_no = v_org and p.term = 0 and p.scope_no = v_scope_no and p.chunk_no = any (v_tail)
+                     where p.org_no = v_org
+                       and p.term = 0
+                       and p.scope_no = v_scope_no
+                       and p.chunk_no = any (v_tail)
                      order by p.chunk_no);
 
     if cardinality(v_stale) > 0 then
-      delete from ragdb_data.segment_posting g where g.org_no = v_org and g.segment_no = any (v_stale);
-      delete from ragdb_data.slot s where s.org_no = v_org and s.scope_no = v_scope_no and s.slot_no / 4096 = any (v_stale);
-      delete from ragdb_data.segment s where s.org_no = v_org and s.segment_no = any (v_stale);
+      delete from ragdb_data.segment_posting g
+       where g.org_no = v_org and g.segment_no = any (v_stale);
+      delete from ragdb_data.slot s
+       where s.org_no = v_org and s.scope_no = v_scope_no and s.slot_no / 4096 = any (v_stale);
+      delete from ragdb_data.segment s
+       where s.org_no = v_org and s.segment_no = any (v_stale);
       delete from ragdb_data.dead_chunk d
        where d.org_no = v_org and d.scope_no = v_scope_no and d.slot_no / 4096 = any (v_stale);
       v_renewed := v_renewed + cardinality(v_chunks);
@@ -189,14 +210,18 @@ begin
   if p_chunks is null then
     select array_agg(m.segment_no), array_agg(m.mask) into v_masked, v_masks
       from (select (d.slot_no / 4096)::int4 as segment_no,
-                   ('{' || string_agg((d.slot_no % 4096 + 1) || ':1000000', ',') || '}/4000')::public.sparsevec::public.vector as mask
+                   ('{' || string_agg((d.slot_no % 4096 + 1) || ':1000000', ',')
+                    || '}/4000')::public.sparsevec::public.vector as mask
               from ragdb_data.dead_chunk d
-             where d.org_no = p_org_no and d.scope_no = any (p_scopes) and d.slot_no is not null
+             where d.org_no = p_org_no
+               and d.scope_no = any (p_scopes)
+               and d.slot_no is not null
              group by 1) m;
   else
     select array_agg(m.segment_no), array_agg(m.mask) into v_masked, v_masks
       from (select (s.slot_no / 4096)::int4 as segment_no,
-                   ('{' || string_agg((s.slot_no % 4096 + 1) || ':1', ',') || '}/4000')::public.sparsevec::public.vector as mask
+                   ('{' || string_agg((s.slot_no % 4096 + 1) || ':1', ',')
+                    || '}/4000')::public.sparsevec::public.vector as mask
               from unnest(p_chunks) c(chunk_no)
               join ragdb_data.slot s on s.org_no = p_org_no and s.chunk_no = c.chunk_no
              group by 1) m;
@@ -220,7 +245,8 @@ begin
     end if;
 
     -- One bit a chunk: does it beat the least of the best so far?
-    v_above := case when v_least > 0 then public.binary_quantize(v_sums operator(public.-) v_threshold)
+    v_above := case when v_least > 0
+                 then public.binary_quantize(v_sums operator(public.-) v_threshold)
                  else public.binary_quantize(v_sums) end;
     v_hits := bit_count(v_above);
     continue when v_hits = 0;
@@ -244,7 +270,8 @@ begin
         for v_bit in 0 .. 7 loop
           if v_byte & (128 >> v_bit) <> 0 then
             v_slots := v_slots || (4096::int8 * v_segment.segment_no + v_position + v_bit);
-            v_scores := v_scores || public.vector_norm(public.subvector(v_sums, v_position + v_bit + 1, 1))::float4;
+            v_scores := v_scores
+              || public.vector_norm(public.subvector(v_sums, v_position + v_bit + 1, 1))::float4;
           end if;
         end loop;
         v_bytes := substr(v_bytes, 2);
@@ -252,10 +279,14 @@ begin
       end loop;
     end if;
 
-    if cardinality(v_scores) >= 2 * p_limit or v_least = 0 and cardinality(v_scores) >= p_limit then
+    if cardinality(v_scores) >= 2 * p_limit
+       or v_least = 0 and cardinality(v_scores) >= p_limit then
       select array_agg(b.slot_no order by b.score desc), array_agg(b.score order by b.score desc)
         into v_slots, v_scores
-        from (select u.slot_no, u.score from unnest(v_slots, v_scores) u(slot_no, score) order by u.score desc limit p_limit) b;
+        from (select u.slot_no, u.score
+                from unnest(v_slots, v_scores) u(slot_no, score)
+               order by u.score desc
+               limit p_limit) b;
       v_least := v_scores[p_limit];
       v_threshold := array_fill(v_least, array[c_size])::public.vector;
     end if;
@@ -263,7 +294,10 @@ begin
 
   return array(
     select s.chunk_no
-      from (select u.slot_no from unnest(v_slots, v_scores) u(slot_no, score) order by u.score desc limit p_limit) b
+      from (select u.slot_no
+              from unnest(v_slots, v_scores) u(slot_no, score)
+             order by u.score desc
+             limit p_limit) b
       join ragdb_data.slot s on s.org_no = p_org_no and s.slot_no = b.slot_no);
 end;
 $$;

@@ -1,23 +1,28 @@
 -- The ranking: a keyword leg and a vector leg, fused by score and reranked, under the caller's
 -- organization and scopes.
 --
---   lexical   exact BM25 (Robertson and Zaragoza 2009, k1 1.2, b .75) with N, document frequency and average length of the scopes
---             searched; a title's words count three times
+--   lexical   exact BM25 (Robertson and Zaragoza 2009, k1 1.2, b .75) with N, document frequency
+--             and average length of the scopes searched; a title's words count three times
 --   cosine    of the query's vector and the chunk's
---   base      lexical / greatest lexical + cosine, over the best 100 of each leg, each completed with the other leg's score
+--   base      lexical / greatest lexical + cosine, over the best 100 of each leg, each completed
+--             with the other leg's score
 --   score     of the best 50: base + .25 phrase + .3 sentence
---             phrase: idf of neighbouring query words that are neighbours in the chunk, per greatest lexical
+--             phrase: idf of neighbouring query words that are neighbours in the chunk, per
+--             greatest lexical
 --             sentence: the best sentence's share of the query's idf
 -- Filters and scopes hold inside each leg. Up to 10,000 matching chunks the vector leg is exact;
 -- above it asks the HNSW index and scans the chunks not in it yet, and scans everything when that
 -- returned too few.
 
 create or replace function ragdb_data._fuse(
-  p_org_no int4, p_scopes int4[], p_mode text, p_terms int4[], p_n float8, p_length float8, p_dead int8[], p_chunks int8[],
+  p_org_no int4, p_scopes int4[], p_mode text, p_terms int4[],
+  p_n float8, p_length float8, p_dead int8[], p_chunks int8[],
   p_sealed_terms int4[], p_sealed_dfs float8[], p_sealed_chunks int8[],
-  p_embedding public.halfvec, p_vector_chunks int8[], p_cosines float8[], p_limit int4, p_offset int4)
+  p_embedding public.halfvec, p_vector_chunks int8[], p_cosines float8[],
+  p_limit int4, p_offset int4)
   returns table (
-    rank int4, chunk_no int8, score float8, lexical float8, lexical_rank int4, cosine float8, vector_rank int4,
+    rank int4, chunk_no int8, score float8,
+    lexical float8, lexical_rank int4, cosine float8, vector_rank int4,
     phrase float8, sentence float8, confidence float8)
   language plpgsql
   stable
@@ -56,14 +61,18 @@ begin
      group by u.term),
   weight as materialized (
     select u.term, u.frequency,
-           ln(1 + (p_n - coalesce(f.df, 0) + 0.5::float8) / (coalesce(f.df, 0) + 0.5::float8)) as idf,
-           ln(1 + (p_n + c_prior - coalesce(f.df, 0) + 0.5::float8) / (coalesce(f.df, 0) + 0.5::float8)) as prior_idf
+           ln(1 + (p_n - coalesce(f.df, 0) + 0.5::float8)
+                  / (coalesce(f.df, 0) + 0.5::float8)) as idf,
+           ln(1 + (p_n + c_prior - coalesce(f.df, 0) + 0.5::float8)
+                  / (coalesce(f.df, 0) + 0.5::float8)) as prior_idf
       from unnest(v_distinct, v_frequencies) u(term, frequency)
       left join frequency f on f.term = u.term),
   tail as (
     select h.chunk_no,
-           sum(w.frequency * w.idf * 2.2::float8 * h.tf / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as score,
-           sum(w.prior_idf * 2.2::float8 * h.tf / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as prior_score
+           sum(w.frequency * w.idf * 2.2::float8 * h.tf
+               / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as score,
+           sum(w.prior_idf * 2.2::float8 * h.tf
+               / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as prior_score
       from hit h
       join weight w on w.term = h.term
      where p_chunks is null or h.chunk_no in (select unnest(p_chunks))
@@ -89,8 +98,10 @@ begin
      where q.term = any (w.terms)),
   sealed as (
     select h.chunk_no,
-           sum(w.frequency * w.idf * 2.2::float8 * h.tf / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as score,
-           sum(w.prior_idf * 2.2::float8 * h.tf / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as prior_score
+           sum(w.frequency * w.idf * 2.2::float8 * h.tf
+               / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as score,
+           sum(w.prior_idf * 2.2::float8 * h.tf
+               / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as prior_score
       from sealed_hit h
       join weight w on w.term = h.term
      group by h.chunk_no),
@@ -101,7 +112,8 @@ begin
       from unnest(p_vector_chunks, p_cosines) with ordinality u(chunk_no, cosine, rank)),
   -- A full join cannot become a nested loop, whatever the planner thinks of the sizes.
   joined as materialized (
-    select coalesce(k.chunk_no, v.chunk_no) as chunk_no, k.score as lexical, v.cosine, v.rank as vector_rank
+    select coalesce(k.chunk_no, v.chunk_no) as chunk_no, k.score as lexical,
+           v.cosine, v.rank as vector_rank
       from keyword k
       full join vector v on v.chunk_no = k.chunk_no),
   candidate as (
@@ -111,13 +123,18 @@ begin
   total as materialized (
     select coalesce((select max(k.score) from keyword k), 0) as lexical,
            (select sum(w.idf) from weight w) as idf,
-           coalesce((select max(k.prior_score) from keyword k) / (select sum(w.prior_idf) from weight w), 0) as likeness,
+           coalesce((select max(k.prior_score) from keyword k)
+                    / (select sum(w.prior_idf) from weight w), 0) as likeness,
            coalesce(p_cosines[1], 0) as cosine),
   completed as (
     select c.chunk_no, c.lexical, c.vector_rank,
-           case when c.lexical is not null then row_number() over (order by c.lexical desc nulls last, c.chunk_no) end as lexical_rank,
-           case when p_mode = 'hybrid' then coalesce(c.cosine, 1 - (e.embedding operator(public.<=>) p_embedding)) else c.cosine end
-             as cosine
+           case when c.lexical is not null
+             then row_number() over (order by c.lexical desc nulls last, c.chunk_no)
+           end as lexical_rank,
+           case when p_mode = 'hybrid'
+             then coalesce(c.cosine, 1 - (e.embedding operator(public.<=>) p_embedding))
+             else c.cosine
+           end as cosine
       from candidate c
       left join lateral (
         select v.embedding
@@ -139,7 +156,8 @@ begin
   -- Where the query's words are; a sentence is numbered by the ends of sentences before it. The
   -- concatenation and the offsets unpack a long array once, not for each word.
   word as materialized (
-    select b.chunk_no, q.term, width_bucket(p.position, w.ends) as sentence, w.terms[p.position + 1] as next_term
+    select b.chunk_no, q.term, width_bucket(p.position, w.ends) as sentence,
+           w.terms[p.position + 1] as next_term
       from base b
      cross join lateral (
        select k.terms, array_positions(k.terms, 0) as ends
@@ -159,9 +177,11 @@ begin
              group by d.chunk_no, d.sentence) s
      group by s.chunk_no),
   pair as materialized (
-    select distinct a.term, b.term as next_term, least(wa.idf + wb.idf, ln(1 + (p_n + 0.5::float8) / 0.5::float8)) as idf
+    select distinct a.term, b.term as next_term,
+           least(wa.idf + wb.idf, ln(1 + (p_n + 0.5::float8) / 0.5::float8)) as idf
       from unnest(p_terms) with ordinality a(term, position)
-      join unnest(p_terms) with ordinality b(term, position) on b.position = a.position + 1 and b.term <> a.term
+      join unnest(p_terms) with ordinality b(term, position) on b.position = a.position + 1
+                                                            and b.term <> a.term
       join weight wa on wa.term = a.term
       join weight wb on wb.term = b.term),
   phrase as (
@@ -174,7 +194,9 @@ begin
     select b.*,
            coalesce(p.idf / nullif(t.lexical, 0), 0) as phrase,
            coalesce(s.idf / nullif(t.idf, 0), 0) as sentence,
-           1 / (1 + exp(-(4.75::float8 * t.likeness + 11.55::float8 * t.cosine - 9.73::float8))) as confidence
+           1 / (1 + exp(-(4.75::float8 * t.likeness
+                          + 11.55::float8 * t.cosine
+                          - 9.73::float8))) as confidence
       from base b
      cross join total t
       left join sentence s on s.chunk_no = b.chunk_no
@@ -185,8 +207,10 @@ begin
              then f.score + 0.25::float8 * f.phrase + 0.3::float8 * f.sentence
              else f.score end as final_score
       from final f)
-  select (row_number() over (order by r.final_score desc, r.chunk_no))::int4, r.chunk_no, r.final_score, r.lexical,
-         r.lexical_rank::int4, r.cosine, r.vector_rank::int4, r.phrase, r.sentence, r.confidence
+  select (row_number() over (order by r.final_score desc, r.chunk_no))::int4,
+         r.chunk_no, r.final_score,
+         r.lexical, r.lexical_rank::int4, r.cosine, r.vector_rank::int4,
+         r.phrase, r.sentence, r.confidence
     from ranked r
    order by r.final_score desc, r.chunk_no
   offset p_offset
@@ -195,8 +219,8 @@ end;
 $$;
 
 comment on function ragdb_data._fuse(
-  int4, int4[], text, int4[], float8, float8, int8[], int8[], int4[], float8[], int8[], public.halfvec, int8[], float8[], int4,
-  int4) is
+  int4, int4[], text, int4[], float8, float8, int8[], int8[], int4[], float8[], int8[],
+  public.halfvec, int8[], float8[], int4, int4) is
 $$The keyword leg, the fusion with the vector leg's result, and the rerank.
 
 p_terms: the query's stems in order. p_n, p_length: chunks in scope and their average length.
@@ -208,7 +232,8 @@ the planner thinks of the tables' sizes, so one plan serves tenants of every siz
 paid once a session.$$;
 
 create or replace function ragdb_data._nearest(
-  p_org_no int4, p_scopes int4[], p_embedding public.halfvec, p_matching int8, p_bodies int8[], p_chunks int8[], p_depth int4,
+  p_org_no int4, p_scopes int4[], p_embedding public.halfvec, p_matching int8,
+  p_bodies int8[], p_chunks int8[], p_depth int4,
   out chunk_nos int8[], out cosines float8[], out strategy text)
   language plpgsql
   stable
@@ -225,7 +250,8 @@ begin
   strategy := 'none';
   if p_matching > c_exact then
     strategy := 'hnsw';
-    select array_agg(v.chunk_no order by v.distance, v.chunk_no), array_agg(1 - v.distance order by v.distance, v.chunk_no)
+    select array_agg(v.chunk_no order by v.distance, v.chunk_no),
+           array_agg(1 - v.distance order by v.distance, v.chunk_no)
       into chunk_nos, cosines
       from ((select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
                from ragdb_data.chunk_vector e
@@ -250,7 +276,8 @@ begin
   if coalesce(cardinality(chunk_nos), 0) < least(p_depth, p_matching) then
     strategy := case strategy when 'hnsw' then 'exact after hnsw' else 'exact' end;
     if p_chunks is null then
-      select array_agg(v.chunk_no order by v.distance, v.chunk_no), array_agg(1 - v.distance order by v.distance, v.chunk_no)
+      select array_agg(v.chunk_no order by v.distance, v.chunk_no),
+             array_agg(1 - v.distance order by v.distance, v.chunk_no)
         into chunk_nos, cosines
         from (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
                 from ragdb_data.chunk_vector e
@@ -259,7 +286,8 @@ begin
                order by (e.embedding operator(public.<=>) p_embedding) + 0, e.chunk_no
                limit p_depth) v;
     else
-      select array_agg(v.chunk_no order by v.distance, v.chunk_no), array_agg(1 - v.distance order by v.distance, v.chunk_no)
+      select array_agg(v.chunk_no order by v.distance, v.chunk_no),
+             array_agg(1 - v.distance order by v.distance, v.chunk_no)
         into chunk_nos, cosines
         from (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
                 from ragdb_data.chunk_vector e
@@ -281,11 +309,14 @@ or null. Planned for each call, since the planner must see the organization to c
 and index.$$;
 
 create or replace function ragdb_data._search(
-  p_query text, p_limit int4, p_offset int4, p_filters jsonb, p_mode text, p_workspace text, p_language text,
+  p_query text, p_limit int4, p_offset int4, p_filters jsonb,
+  p_mode text, p_workspace text, p_language text,
   p_explain boolean default false)
   returns table (
-    rank int4, chunk_no int8, score float8, lexical float8, lexical_rank int4, cosine float8, vector_rank int4,
-    phrase float8, sentence float8, confidence float8, documents int8[], trace jsonb)
+    rank int4, chunk_no int8, score float8,
+    lexical float8, lexical_rank int4, cosine float8, vector_rank int4,
+    phrase float8, sentence float8, confidence float8,
+    documents int8[], trace jsonb)
   language plpgsql
   stable
   rows 10
@@ -325,12 +356,17 @@ begin
   elsif length(p_query) > 10000 then
     raise exception 'The query has % characters; at most 10,000 are searched.', length(p_query)
       using errcode = 'PT422', constraint = 'query_too_long', hint = 'Shorten the query.';
-  elsif p_limit is null or p_limit not between 1 and 1000 or p_offset is null or p_offset not between 0 and 10000 then
+  elsif p_limit is null or p_limit not between 1 and 1000
+        or p_offset is null or p_offset not between 0 and 10000 then
     raise exception 'The limit must be 1 to 1000 and the offset 0 to 10000.'
-      using errcode = 'PT422', constraint = 'invalid_limit', hint = 'The default limit is 10, the default offset 0.';
+      using errcode = 'PT422',
+            constraint = 'invalid_limit',
+            hint = 'The default limit is 10, the default offset 0.';
   elsif p_mode is null or p_mode not in ('hybrid', 'keyword', 'vector') then
     raise exception 'The search mode % is not known.', p_mode
-      using errcode = 'PT422', constraint = 'unknown_search_mode', hint = 'One of: hybrid, keyword, vector';
+      using errcode = 'PT422',
+            constraint = 'unknown_search_mode',
+            hint = 'One of: hybrid, keyword, vector';
   end if;
 
   select * into v_caller from ragdb.context();
@@ -344,7 +380,8 @@ begin
                          and (s.scope_no = 0 or s.workspace_no = v_workspace_no));
   end if;
   if p_mode <> 'vector' then
-    v_terms := array_remove(ragdb_data._terms(ragdb_data._query_language(p_language, p_workspace), p_query), 0);
+    v_terms := array_remove(
+      ragdb_data._terms(ragdb_data._query_language(p_language, p_workspace), p_query), 0);
   end if;
   if p_mode <> 'keyword' then
     v_embedding := ragdb.embed(p_query);
@@ -356,11 +393,15 @@ begin
     v_bodies := array(select distinct d.body_no
                         from ragdb_data.document d
                        where d.org_no = v_org and d.document_no = any (v_documents));
-    v_chunks := array(select c.chunk_no from ragdb_data.chunk c where c.org_no = v_org and c.body_no = any (v_bodies));
+    v_chunks := array(select c.chunk_no
+                        from ragdb_data.chunk c
+                       where c.org_no = v_org and c.body_no = any (v_bodies));
   end if;
   v_clock := v_clock || clock_timestamp();
 
-  select t.n + s.n - d.n, greatest((t.length + s.length - d.length) / nullif(t.n + s.n - d.n, 0), 1), s.n > 0,
+  select t.n + s.n - d.n,
+         greatest((t.length + s.length - d.length) / nullif(t.n + s.n - d.n, 0), 1),
+         s.n > 0,
          array(select d.chunk_no
                  from ragdb_data.dead_chunk d
                 where d.org_no = v_org and d.scope_no = any (v_scopes) and d.slot_no is null)
@@ -368,7 +409,8 @@ begin
     from (select count(*)::float8 as n, coalesce(sum(p.length), 0)::float8 as length
             from ragdb_data.posting p
            where p.org_no = v_org and p.term = 0 and p.scope_no = any (v_scopes)) t,
-         (select coalesce(sum(g.chunks), 0)::float8 as n, coalesce(sum(g.length), 0)::float8 as length
+         (select coalesce(sum(g.chunks), 0)::float8 as n,
+                 coalesce(sum(g.length), 0)::float8 as length
             from ragdb_data.segment g
            where g.org_no = v_org and g.scope_no = any (v_scopes)) s,
          (select count(*)::float8 as n, coalesce(sum(d.length), 0)::float8 as length
@@ -379,7 +421,8 @@ begin
   if v_embedding is not null then
     select v.chunk_nos, v.cosines, v.strategy
       into v_vector_chunks, v_cosines, v_strategy
-      from ragdb_data._nearest(v_org, v_scopes, v_embedding, v_matching, v_bodies, v_chunks, v_depth) v;
+      from ragdb_data._nearest(
+             v_org, v_scopes, v_embedding, v_matching, v_bodies, v_chunks, v_depth) v;
   end if;
   v_clock := v_clock || clock_timestamp();
 
@@ -389,7 +432,9 @@ begin
       from (select x.term, sum(x.df)::float8 as df
               from (select g.term, g.df::int4 as df
                       from ragdb_data.segment_posting g
-                     where g.org_no = v_org and g.term = any (v_terms) and g.scope_no = any (v_scopes)
+                     where g.org_no = v_org
+                       and g.term = any (v_terms)
+                       and g.scope_no = any (v_scopes)
                     union all
                     select t.term, -1
                       from ragdb_data.dead_chunk d
@@ -399,14 +444,17 @@ begin
                        and d.slot_no is not null
                        and t.term = any (v_terms)) x
              group by x.term) u;
-    v_sealed_chunks := ragdb_data._sealed_candidates(v_org, v_scopes, v_terms, v_chunks, v_depth + 20);
+    v_sealed_chunks := ragdb_data._sealed_candidates(
+      v_org, v_scopes, v_terms, v_chunks, v_depth + 20);
   end if;
   v_clock := v_clock || clock_timestamp();
 
   return query
   select f.*, v_documents, null::jsonb
-    from ragdb_data._fuse(v_org, v_scopes, p_mode, v_terms, v_n, v_length, v_dead, v_chunks, v_sealed_terms, v_sealed_dfs,
-                          v_sealed_chunks, v_embedding, v_vector_chunks, v_cosines, p_limit, p_offset) f;
+    from ragdb_data._fuse(
+           v_org, v_scopes, p_mode, v_terms, v_n, v_length, v_dead, v_chunks,
+           v_sealed_terms, v_sealed_dfs, v_sealed_chunks,
+           v_embedding, v_vector_chunks, v_cosines, p_limit, p_offset) f;
   if p_explain then
     documents := v_documents;
     trace := jsonb_build_object(

@@ -8,10 +8,14 @@ create or replace function ragdb_data._highlight_pattern(p_language text, p_quer
   security invoker
   set search_path = pg_catalog, pg_temp
 as $$
-  select '\m(?:' || string_agg(regexp_replace(l, '(?<=....)[iy]$', ''), '|' order by length(l) desc, l) || ')[[:alnum:]]{0,4}\M'
+  select '\m(?:'
+         || string_agg(regexp_replace(l, '(?<=....)[iy]$', ''), '|' order by length(l) desc, l)
+         || ')[[:alnum:]]{0,4}\M'
     from unnest(tsvector_to_array(to_tsvector(
            p_language::regconfig,
-           regexp_replace(lower(p_query collate "pg_c_utf8"), '[^[:alnum:]]+' collate "pg_c_utf8", ' ', 'g')))) l
+           regexp_replace(
+             lower(p_query collate "pg_c_utf8"),
+             '[^[:alnum:]]+' collate "pg_c_utf8", ' ', 'g')))) l
    where l !~ '[^[:alnum:]]'
 $$;
 
@@ -56,8 +60,10 @@ create or replace function ragdb.search(
   p_language text default null,
   p_offset int4 default 0)
   returns table (
-    rank int4, title text, snippet text, score float8, url text, heading_path text[], page int4, document_id uuid, chunk_id int8,
-    char_start int4, char_end int4, lexical_score float8, lexical_rank int4, vector_score float8, vector_rank int4, content text)
+    rank int4, title text, snippet text, score float8, url text, heading_path text[], page int4,
+    document_id uuid, chunk_id int8, char_start int4, char_end int4,
+    lexical_score float8, lexical_rank int4, vector_score float8, vector_rank int4,
+    content text)
   language plpgsql
   stable
   rows 10
@@ -71,13 +77,19 @@ declare
   v_org int4 := ragdb.current_org_no();
   v_pattern text;
 begin
-  v_pattern := ragdb_data._highlight_pattern(ragdb_data._query_language(p_language, p_workspace), p_query);
+  v_pattern := ragdb_data._highlight_pattern(
+    ragdb_data._query_language(p_language, p_workspace), p_query);
   return query
-  select s.rank, d.title, ragdb_data._snippet(c.content, v_pattern), s.score, d.url, c.heading_path, c.page, d.id, c.chunk_no,
-         c.char_start, c.char_end, s.lexical, s.lexical_rank, s.cosine, s.vector_rank, c.content
-    from ragdb_data._search(p_query, p_limit, p_offset, p_filters, p_mode, p_workspace, p_language) s
+  select s.rank, d.title, ragdb_data._snippet(c.content, v_pattern), s.score, d.url,
+         c.heading_path, c.page, d.id, c.chunk_no, c.char_start, c.char_end,
+         s.lexical, s.lexical_rank, s.cosine, s.vector_rank, c.content
+    from ragdb_data._search(
+           p_query, p_limit, p_offset, p_filters, p_mode, p_workspace, p_language) s
    cross join lateral (
-     select k.* from ragdb_data.chunk k where k.org_no = v_org and k.chunk_no = s.chunk_no offset 0) c
+     select k.*
+       from ragdb_data.chunk k
+      where k.org_no = v_org and k.chunk_no = s.chunk_no
+     offset 0) c
    cross join lateral (
      select d.title, d.url, d.id
        from ragdb_data.document d
@@ -115,8 +127,9 @@ create or replace function ragdb.explain_search(
   p_workspace text default null,
   p_language text default null)
   returns table (
-    rank int4, title text, score float8, lexical float8, lexical_rank int4, cosine float8, vector_rank int4, phrase float8,
-    sentence float8, confidence float8, chunk_id int8, trace jsonb)
+    rank int4, title text, score float8,
+    lexical float8, lexical_rank int4, cosine float8, vector_rank int4,
+    phrase float8, sentence float8, confidence float8, chunk_id int8, trace jsonb)
   language plpgsql
   stable
   rows 10
@@ -130,9 +143,11 @@ declare
   v_org int4 := ragdb.current_org_no();
 begin
   return query
-  select s.rank, b.title, s.score, s.lexical, s.lexical_rank, s.cosine, s.vector_rank, s.phrase, s.sentence, s.confidence, s.chunk_no,
-         s.trace
-    from ragdb_data._search(p_query, p_limit, 0, p_filters, p_mode, p_workspace, p_language, p_explain => true) s
+  select s.rank, b.title, s.score, s.lexical, s.lexical_rank, s.cosine, s.vector_rank,
+         s.phrase, s.sentence, s.confidence, s.chunk_no, s.trace
+    from ragdb_data._search(
+           p_query, p_limit, 0, p_filters, p_mode, p_workspace, p_language,
+           p_explain => true) s
     left join lateral (
       select b.title
         from ragdb_data.chunk k

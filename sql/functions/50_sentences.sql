@@ -11,11 +11,15 @@ as $$
   select row_number() over (order by p.ordinal)::int4,
          (p.past - length(p.piece) + length(p.piece) - length(ltrim(p.piece, E' \t\n\r')))::int4,
          btrim(p.piece, E' \t\n\r')
-    from (select s.piece, s.ordinal, sum(length(s.piece)) over (order by s.ordinal) as past,
-                 sum(regexp_count(s.piece, '^\s*(```|~~~)', 1, 'n')) over (order by s.ordinal) as fences
+    from (select s.piece, s.ordinal,
+                 sum(length(s.piece)) over (order by s.ordinal) as past,
+                 sum(regexp_count(s.piece, '^\s*(```|~~~)', 1, 'n'))
+                   over (order by s.ordinal) as fences
             from string_to_table(
-                   regexp_replace(p_text,
-                     '([.!?]["'')\]]*[ \t\r\n]+(?=["''(\[]?[[:upper:]0-9])|\n[ \t]*(?=\n|[-*+|>#]|\d+[.)]\s))' collate "pg_c_utf8",
+                   regexp_replace(
+                     p_text,
+          '([.!?]["'')\]]*[ \t\r\n]+(?=["''(\[]?[[:upper:]0-9])|\n[ \t]*(?=\n|[-*+|>#]|\d+[.)]\s))'
+                       collate "pg_c_utf8",
                      E'\\1\x1e', 'g'),
                    E'\x1e') with ordinality s(piece, ordinal)) p
    where p.piece ~ '\S'
@@ -36,9 +40,12 @@ create or replace function ragdb_data._question_kind(p_question text)
   set search_path = pg_catalog, pg_temp
 as $$
   select case
-    when lower(p_question) ~ '\m(how (many|much|long|often|old|far|large|big|tall|fast))\M' then '\d|\m(one|two|three|four|five|six|seven|eight|nine|ten|hundred|thousand|million)\M'
-    when lower(p_question) ~ '\m(when|what year|which year|what date)\M' then '\m(1\d|20)\d\d\M|\m(January|February|March|April|May|June|July|August|September|October|November|December)\M|\d+ (day|week|month|year)'
-    when lower(p_question) ~ '\m(who|whom|whose|where)\M' then '[^.\s]\s+[A-Z][a-z]+'
+    when lower(p_question) ~ '\m(how (many|much|long|often|old|far|large|big|tall|fast))\M'
+      then '\d|\m(one|two|three|four|five|six|seven|eight|nine|ten|hundred|thousand|million)\M'
+    when lower(p_question) ~ '\m(when|what year|which year|what date)\M'
+      then '\m(1\d|20)\d\d\M|\m(January|February|March|April|May|June|July|August|September|October|November|December)\M|\d+ (day|week|month|year)'
+    when lower(p_question) ~ '\m(who|whom|whose|where)\M'
+      then '[^.\s]\s+[A-Z][a-z]+'
   end
 $$;
 
@@ -63,7 +70,8 @@ declare
   v_chunks int4[];
   v_starts int4[];
 begin
-  select array_agg(s.sentence order by c.ordinal, s.ordinal), array_agg(c.ordinal::int4 order by c.ordinal, s.ordinal),
+  select array_agg(s.sentence order by c.ordinal, s.ordinal),
+         array_agg(c.ordinal::int4 order by c.ordinal, s.ordinal),
          array_agg(s.char_start order by c.ordinal, s.ordinal)
     into v_sentences, v_chunks, v_starts
     from unnest(p_contents) with ordinality c(content, ordinal)
@@ -73,13 +81,18 @@ begin
 
   return query
   with word as materialized (
-    select s.ordinal, t.term, lead(t.term) over (partition by s.ordinal order by t.position) as next_term
+    select s.ordinal, t.term,
+           lead(t.term) over (partition by s.ordinal order by t.position) as next_term
       from unnest(v_sentences) with ordinality s(sentence, ordinal)
-     cross join lateral unnest(array_remove(ragdb_data._terms(p_language, s.sentence), 0)) with ordinality t(term, position)),
+     cross join lateral unnest(
+             array_remove(ragdb_data._terms(p_language, s.sentence), 0))
+             with ordinality t(term, position)),
   -- Rarity among these sentences stands in for the corpus: the words that tell them apart count
   -- most.
   weight as materialized (
-    select q.term, ln(1 + cardinality(v_sentences)::float8 / (0.5::float8 + count(distinct w.ordinal))) as idf
+    select q.term,
+           ln(1 + cardinality(v_sentences)::float8
+                  / (0.5::float8 + count(distinct w.ordinal))) as idf
       from (select distinct unnest(v_terms) as term) q
       left join word w on w.term = q.term
      group by q.term),
@@ -102,7 +115,11 @@ begin
          coalesce(c.share, 0)
          + 0.3::float8 * coalesce(h.share, 0)
          + 0.5::float8 * coalesce(1 - (e.embedding operator(public.<=>) v_embedding), 0)
-         + case when v_kind is null then 0 when u.sentence ~ v_kind then 0.15::float8 else -0.15::float8 end
+         + case
+             when v_kind is null then 0
+             when u.sentence ~ v_kind then 0.15::float8
+             else -0.15::float8
+           end
          + 0.5::float8 * (p_scores[v_chunks[u.ordinal]] - p_scores[1])
     from unnest(v_sentences) with ordinality u(sentence, ordinal)
     left join coverage c on c.ordinal = u.ordinal

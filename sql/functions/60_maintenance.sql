@@ -15,7 +15,10 @@ declare
   v_indexed int8;
 begin
   select count(*) - c_exact into v_excess
-    from (select from ragdb_data.chunk_vector v where v.org_no = v_org and not v.is_indexed limit c_exact + p_limit) tail;
+    from (select
+            from ragdb_data.chunk_vector v
+           where v.org_no = v_org and not v.is_indexed
+           limit c_exact + p_limit) tail;
   if v_excess <= 0 then
     return 0;
   end if;

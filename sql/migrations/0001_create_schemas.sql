@@ -2,7 +2,8 @@
 -- roles.sql, for yoyo keeps its tables in one of them before the first migration runs.
 
 comment on schema ragdb is 'ragdb: the API. Functions and views to call; no tables.';
-comment on schema ragdb_data is 'ragdb: the tables of all organizations, behind row level security, and helpers of the API.';
+comment on schema ragdb_data is
+  'ragdb: the tables of all organizations, behind row level security, and helpers of the API.';
 comment on schema ragdb_private is 'ragdb: keys, hashes and the state of upgrades.';
 comment on schema ai is 'pgai''s catalogue: vectorizers and their queues.';
 

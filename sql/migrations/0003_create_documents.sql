@@ -9,7 +9,8 @@ create table ragdb_data.data_source (
   id            uuid not null default gen_random_uuid(),
   workspace_no  int4 not null,
   name          text not null check (btrim(name) <> '' and length(name) <= 200),
-  type          text not null default 'file' check (type in ('file', 'database', 'api', 'sharepoint')),
+  type          text not null default 'file'
+                check (type in ('file', 'database', 'api', 'sharepoint')),
   created_at    timestamptz not null default now(),
   primary key (org_no, source_no),
   unique (org_no, id),

@@ -47,28 +47,46 @@ create table ragdb_data.chunk_vector (
   primary key (org_no, chunk_no)
 ) partition by hash (org_no);
 
-create table ragdb_data.chunk_vector_00 partition of ragdb_data.chunk_vector for values with (modulus 16, remainder 0);
-create table ragdb_data.chunk_vector_01 partition of ragdb_data.chunk_vector for values with (modulus 16, remainder 1);
-create table ragdb_data.chunk_vector_02 partition of ragdb_data.chunk_vector for values with (modulus 16, remainder 2);
-create table ragdb_data.chunk_vector_03 partition of ragdb_data.chunk_vector for values with (modulus 16, remainder 3);
-create table ragdb_data.chunk_vector_04 partition of ragdb_data.chunk_vector for values with (modulus 16, remainder 4);
-create table ragdb_data.chunk_vector_05 partition of ragdb_data.chunk_vector for values with (modulus 16, remainder 5);
-create table ragdb_data.chunk_vector_06 partition of ragdb_data.chunk_vector for values with (modulus 16, remainder 6);
-create table ragdb_data.chunk_vector_07 partition of ragdb_data.chunk_vector for values with (modulus 16, remainder 7);
-create table ragdb_data.chunk_vector_08 partition of ragdb_data.chunk_vector for values with (modulus 16, remainder 8);
-create table ragdb_data.chunk_vector_09 partition of ragdb_data.chunk_vector for values with (modulus 16, remainder 9);
-create table ragdb_data.chunk_vector_10 partition of ragdb_data.chunk_vector for values with (modulus 16, remainder 10);
-create table ragdb_data.chunk_vector_11 partition of ragdb_data.chunk_vector for values with (modulus 16, remainder 11);
-create table ragdb_data.chunk_vector_12 partition of ragdb_data.chunk_vector for values with (modulus 16, remainder 12);
-create table ragdb_data.chunk_vector_13 partition of ragdb_data.chunk_vector for values with (modulus 16, remainder 13);
-create table ragdb_data.chunk_vector_14 partition of ragdb_data.chunk_vector for values with (modulus 16, remainder 14);
-create table ragdb_data.chunk_vector_15 partition of ragdb_data.chunk_vector for values with (modulus 16, remainder 15);
+create table ragdb_data.chunk_vector_00 partition of ragdb_data.chunk_vector
+  for values with (modulus 16, remainder 0);
+create table ragdb_data.chunk_vector_01 partition of ragdb_data.chunk_vector
+  for values with (modulus 16, remainder 1);
+create table ragdb_data.chunk_vector_02 partition of ragdb_data.chunk_vector
+  for values with (modulus 16, remainder 2);
+create table ragdb_data.chunk_vector_03 partition of ragdb_data.chunk_vector
+  for values with (modulus 16, remainder 3);
+create table ragdb_data.chunk_vector_04 partition of ragdb_data.chunk_vector
+  for values with (modulus 16, remainder 4);
+create table ragdb_data.chunk_vector_05 partition of ragdb_data.chunk_vector
+  for values with (modulus 16, remainder 5);
+create table ragdb_data.chunk_vector_06 partition of ragdb_data.chunk_vector
+  for values with (modulus 16, remainder 6);
+create table ragdb_data.chunk_vector_07 partition of ragdb_data.chunk_vector
+  for values with (modulus 16, remainder 7);
+create table ragdb_data.chunk_vector_08 partition of ragdb_data.chunk_vector
+  for values with (modulus 16, remainder 8);
+create table ragdb_data.chunk_vector_09 partition of ragdb_data.chunk_vector
+  for values with (modulus 16, remainder 9);
+create table ragdb_data.chunk_vector_10 partition of ragdb_data.chunk_vector
+  for values with (modulus 16, remainder 10);
+create table ragdb_data.chunk_vector_11 partition of ragdb_data.chunk_vector
+  for values with (modulus 16, remainder 11);
+create table ragdb_data.chunk_vector_12 partition of ragdb_data.chunk_vector
+  for values with (modulus 16, remainder 12);
+create table ragdb_data.chunk_vector_13 partition of ragdb_data.chunk_vector
+  for values with (modulus 16, remainder 13);
+create table ragdb_data.chunk_vector_14 partition of ragdb_data.chunk_vector
+  for values with (modulus 16, remainder 14);
+create table ragdb_data.chunk_vector_15 partition of ragdb_data.chunk_vector
+  for values with (modulus 16, remainder 15);
 
 -- The exact scan reads one scope of one organization and nothing else.
 create index chunk_vector_scope_idx on ragdb_data.chunk_vector (org_no, scope_no);
-create index chunk_vector_tail_idx on ragdb_data.chunk_vector (org_no, chunk_no) where not is_indexed;
+create index chunk_vector_tail_idx on ragdb_data.chunk_vector (org_no, chunk_no)
+  where not is_indexed;
 create index chunk_vector_hnsw on ragdb_data.chunk_vector
-  using hnsw (embedding public.halfvec_cosine_ops) with (m = 16, ef_construction = 64) where is_indexed;
+  using hnsw (embedding public.halfvec_cosine_ops) with (m = 16, ef_construction = 64)
+  where is_indexed;
 
 -- The embedding model: a WordPiece table, the same for everybody.
 create table ragdb_data.embedding_token (

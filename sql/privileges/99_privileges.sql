@@ -1,9 +1,11 @@
--- Who may do what: taken from everybody, then given. Run at every upgrade, so this file is the
--- whole truth.
+-- Who may do what: taken from everybody, then given. Run at every upgrade, so this file, with
+-- definers/99_privileges.sql, is the whole truth.
 --
--- ragdb_service   the REST service          ragdb_admin    an operator's command line; also creates
--- organizations and SQL logins ragdb_analyst   SQL logins, reading only  ragdb_worker   background
--- work ragdb_definer   owns the definer functions, and has no member that requests run as
+-- ragdb_service   the REST service and the command line
+-- ragdb_admin     an operator's command line: also creates organizations and SQL logins
+-- ragdb_analyst   SQL logins, reading only
+-- ragdb_worker    background work
+-- ragdb_definer   owns the definer functions, and has no member that requests run as
 
 revoke all on all tables in schema ragdb, ragdb_data, ragdb_private
   from public, ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin, ragdb_definer;
@@ -15,34 +17,47 @@ declare
   v_is_for_requests boolean;
 begin
   for v_routine, v_is_for_requests in
-    select p.oid, p.pronamespace <> 'ragdb_private'::regnamespace and p.prorettype <> 'trigger'::regtype
+    select p.oid,
+           p.pronamespace <> 'ragdb_private'::regnamespace
+           and p.prorettype <> 'trigger'::regtype
       from pg_proc p
      where p.proowner = current_user::regrole
-       and p.pronamespace in ('ragdb'::regnamespace, 'ragdb_data'::regnamespace, 'ragdb_private'::regnamespace)
+       and p.pronamespace in ('ragdb'::regnamespace,
+                              'ragdb_data'::regnamespace,
+                              'ragdb_private'::regnamespace)
   loop
-    execute format('revoke all on routine %s from public, ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin, ragdb_definer',
-                   v_routine);
+    execute format(
+      'revoke all on routine %s'
+      ' from public, ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin, ragdb_definer',
+      v_routine);
     if v_is_for_requests then
-      execute format('grant execute on routine %s to ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin, ragdb_definer',
-                     v_routine);
+      execute format(
+        'grant execute on routine %s'
+        ' to ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin, ragdb_definer',
+        v_routine);
     end if;
   end loop;
 end;
 $$;
-revoke execute on function ragdb.create_analyst(text, text, text) from ragdb_service, ragdb_worker, ragdb_analyst;
+revoke execute on function ragdb.create_analyst(text, text, text)
+  from ragdb_service, ragdb_worker, ragdb_analyst;
 
-grant usage on schema ragdb, ragdb_data to ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin, ragdb_definer;
+grant usage on schema ragdb, ragdb_data
+  to ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin, ragdb_definer;
 grant usage on schema ragdb_private to ragdb_definer;
 
 -- Reading: everything row level security lets through.
-grant select on all tables in schema ragdb, ragdb_data to ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin;
+grant select on all tables in schema ragdb, ragdb_data
+  to ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin;
 
 -- Writing documents and answers.
-grant insert, update, delete on ragdb_data.data_source, ragdb_data.document, ragdb_data.document_fact, ragdb_data.body,
-  ragdb_data.answer, ragdb_data.answer_citation to ragdb_service, ragdb_admin;
-grant insert, delete, update (ordinal, char_start, char_end, page) on ragdb_data.chunk to ragdb_service, ragdb_admin;
-grant insert, delete on ragdb_data.posting, ragdb_data.dead_chunk, ragdb_data.chunk_word, ragdb_data.chunk_vector,
-  ragdb_data.segment, ragdb_data.segment_posting, ragdb_data.slot
+grant insert, update, delete on ragdb_data.data_source, ragdb_data.document,
+  ragdb_data.document_fact, ragdb_data.body, ragdb_data.answer, ragdb_data.answer_citation
+  to ragdb_service, ragdb_admin;
+grant insert, delete, update (ordinal, char_start, char_end, page) on ragdb_data.chunk
+  to ragdb_service, ragdb_admin;
+grant insert, delete on ragdb_data.posting, ragdb_data.dead_chunk, ragdb_data.chunk_word,
+  ragdb_data.chunk_vector, ragdb_data.segment, ragdb_data.segment_posting, ragdb_data.slot
   to ragdb_service, ragdb_admin;
 grant update (is_indexed) on ragdb_data.chunk_vector to ragdb_service, ragdb_admin;
 grant insert on ragdb_data.workspace, ragdb_data.workspace_member to ragdb_service, ragdb_admin;
@@ -50,8 +65,10 @@ grant update (user_no) on ragdb_data.workspace_member to ragdb_service, ragdb_ad
 grant update (revoked_at) on ragdb_data.api_key to ragdb_service, ragdb_admin;
 
 -- Definer functions: only what each of them touches.
-grant select, insert on ragdb_data.organization, ragdb_data.app_user, ragdb_data.workspace to ragdb_definer;
-grant select, insert, update on ragdb_data.membership, ragdb_data.scope, ragdb_data.api_key to ragdb_definer;
+grant select, insert on ragdb_data.organization, ragdb_data.app_user, ragdb_data.workspace
+  to ragdb_definer;
+grant select, insert, update on ragdb_data.membership, ragdb_data.scope, ragdb_data.api_key
+  to ragdb_definer;
 grant select on ragdb_data.role, ragdb_data.workspace_member to ragdb_definer;
 grant select, delete on ragdb_data.answer to ragdb_definer;
 grant select on ragdb_private.context_key to ragdb_definer;

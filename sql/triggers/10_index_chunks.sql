@@ -24,8 +24,11 @@ declare
 begin
   -- Into arrays first: rows of a statement have no statistics, and a join to them may become a loop
   -- over all of them for each.
-  select array_agg(n.org_no), array_agg(n.scope_no), array_agg(n.body_no), array_agg(n.chunk_no), array_agg(b.language),
-         array_agg(concat_ws(' ', b.title, array_to_string(array_remove(n.heading_path, b.title), ' '))), array_agg(n.content)
+  select array_agg(n.org_no), array_agg(n.scope_no), array_agg(n.body_no), array_agg(n.chunk_no),
+         array_agg(b.language),
+         array_agg(concat_ws(
+           ' ', b.title, array_to_string(array_remove(n.heading_path, b.title), ' '))),
+         array_agg(n.content)
     into v_org_nos, v_scope_nos, v_body_nos, v_chunk_nos, v_languages, v_titles, v_contents
     from new_chunk n
     join ragdb_data.body b on b.org_no = n.org_no and b.body_no = n.body_no;

@@ -4,10 +4,17 @@
 create or replace view ragdb.documents
   with (security_invoker = true)
 as
-select d.id as document_id, d.external_id, d.title, d.url, d.mime, s.name as source, w.slug as workspace,
-       case when d.scope_no = 0 then 'organization' when c.user_no is null then 'workspace' else 'private' end as visibility,
+select d.id as document_id, d.external_id, d.title, d.url, d.mime,
+       s.name as source, w.slug as workspace,
+       case
+         when d.scope_no = 0 then 'organization'
+         when c.user_no is null then 'workspace'
+         else 'private'
+       end as visibility,
        d.labels, d.metadata, b.language, d.dated_at as date,
-       (select count(*)::int4 from ragdb_data.chunk k where k.org_no = d.org_no and k.body_no = d.body_no) as chunks,
+       (select count(*)::int4
+          from ragdb_data.chunk k
+         where k.org_no = d.org_no and k.body_no = d.body_no) as chunks,
        d.created_at, d.updated_at
   from ragdb_data.document d
   join ragdb_data.data_source s on s.org_no = d.org_no and s.source_no = d.source_no
@@ -23,7 +30,8 @@ caller.$$;
 create or replace view ragdb.chunks
   with (security_invoker = true)
 as
-select k.chunk_no as chunk_id, d.id as document_id, d.title, k.ordinal, k.heading_path, k.page, k.char_start, k.char_end, k.content
+select k.chunk_no as chunk_id, d.id as document_id, d.title, k.ordinal, k.heading_path, k.page,
+       k.char_start, k.char_end, k.content
   from ragdb_data.chunk k
   join ragdb_data.document d on d.org_no = k.org_no and d.body_no = k.body_no
  where k.org_no = ragdb.current_org_no();
@@ -39,7 +47,9 @@ create or replace view ragdb.workspaces
 as
 select w.id as workspace_id, w.slug, w.name, w.is_open, w.language, w.created_at
   from ragdb_data.workspace w
-  join ragdb_data.scope s on s.org_no = w.org_no and s.workspace_no = w.workspace_no and s.user_no is null
+  join ragdb_data.scope s on s.org_no = w.org_no
+                         and s.workspace_no = w.workspace_no
+                         and s.user_no is null
  where w.org_no = ragdb.current_org_no()
    and s.scope_no = any ((select ragdb.current_scopes())::int4[]);
 
@@ -51,11 +61,15 @@ create or replace view ragdb.sources
   with (security_invoker = true)
 as
 select s.id as source_id, s.name, s.type, w.slug as workspace,
-       (select count(*) from ragdb_data.document d where d.org_no = s.org_no and d.source_no = s.source_no) as documents,
+       (select count(*)
+          from ragdb_data.document d
+         where d.org_no = s.org_no and d.source_no = s.source_no) as documents,
        s.created_at
   from ragdb_data.data_source s
-  join ragdb.workspaces w on w.workspace_id = (select k.id from ragdb_data.workspace k
-                                                where k.org_no = s.org_no and k.workspace_no = s.workspace_no)
+  join ragdb.workspaces w on w.workspace_id = (
+         select k.id
+           from ragdb_data.workspace k
+          where k.org_no = s.org_no and k.workspace_no = s.workspace_no)
  where s.org_no = ragdb.current_org_no();
 
 comment on view ragdb.sources is
@@ -76,8 +90,8 @@ $$People of the caller's organization and their role in it.$$;
 create or replace view ragdb.api_keys
   with (security_invoker = true)
 as
-select k.id as key_id, k.name, k.prefix, u.email, w.slug as workspace, k.permissions, k.expires_at, k.revoked_at, k.last_used_at,
-       k.created_at
+select k.id as key_id, k.name, k.prefix, u.email, w.slug as workspace, k.permissions,
+       k.expires_at, k.revoked_at, k.last_used_at, k.created_at
   from ragdb_data.api_key k
   join ragdb_data.app_user u on u.user_no = k.user_no
   left join ragdb_data.workspace w on w.org_no = k.org_no and w.workspace_no = k.workspace_no
@@ -90,9 +104,13 @@ role; last_used_at: to the minute.$$;
 create or replace view ragdb.answers
   with (security_invoker = true)
 as
-select a.id as answer_id, a.question, a.answer, a.confidence, a.model, a.fallback_used, a.created_at,
-       (select jsonb_agg(jsonb_build_object('document_id', d.id, 'title', d.title, 'quote', c.quote, 'start', c.char_start,
-                                            'end', c.char_end) order by c.ordinal)
+select a.id as answer_id, a.question, a.answer, a.confidence, a.model, a.fallback_used,
+       a.created_at,
+       (select jsonb_agg(
+                 jsonb_build_object(
+                   'document_id', d.id, 'title', d.title, 'quote', c.quote,
+                   'start', c.char_start, 'end', c.char_end)
+                 order by c.ordinal)
           from ragdb_data.answer_citation c
           join ragdb_data.document d on d.org_no = c.org_no and d.document_no = c.document_no
          where c.org_no = a.org_no and c.answer_no = a.answer_no) as citations

@@ -12,7 +12,7 @@ from ragdb.embedded import Server
 
 
 @pytest.fixture(scope="session")
-def installed() -> Iterator[Ragdb]:
+def installation() -> Iterator[Ragdb]:
     """One home for all tests, as `ragdb init` makes it."""
     with fresh_home() as ragdb:
         ragdb.text("init")
@@ -27,19 +27,19 @@ def empty() -> Iterator[Ragdb]:
 
 
 @pytest.fixture
-def member(installed: Ragdb, request: pytest.FixtureRequest) -> Ragdb:
+def member(installation: Ragdb, request: pytest.FixtureRequest) -> Ragdb:
     """The administrator of an organization that no other test sees."""
-    number = len(installed.json("org", "list")["organizations"])
+    number = len(installation.json("org", "list")["organizations"])
     slug = f"org-{number}"
-    installed.text("org", "create", slug, "--email", f"admin@{slug}.test")
-    key = installed.text("key", "create", "test", "--org", slug).strip()
-    return installed.having(RAGDB_API_KEY=key, TEST_ORG=slug)
+    installation.text("org", "create", slug, "--email", f"admin@{slug}.test")
+    key = installation.text("key", "create", "test", "--org", slug).strip()
+    return installation.having(RAGDB_API_KEY=key, TEST_ORG=slug)
 
 
 @pytest.fixture
-def superuser_url(installed: Ragdb) -> str:
+def superuser_url(installation: Ragdb) -> str:
     """The superuser's URL of the shared home's server."""
-    return Server.default(installed.home).superuser_url()
+    return Server.default(installation.home).superuser_url()
 
 
 @pytest.fixture

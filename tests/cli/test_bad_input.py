@@ -8,17 +8,17 @@ import uuid
 from runner import Ragdb
 
 
-def test_queries(installed: Ragdb) -> None:
+def test_queries(installation: Ragdb) -> None:
     for command in ("search", "ask"):
-        assert installed.problem(command, "") == (1, "empty_query")
-        assert installed.problem(command, " \n ") == (1, "empty_query")
-        assert installed.problem(command, "-", input=b"x " * 1_000_000) == (1, "query_too_long")
-        assert installed.problem(command, "-", input=b"NUL \0 inside") == (1, "nul_character")
-        assert installed.problem(command, "-", input=b"caf\xe9") == (1, "not_utf8")
-        assert installed.problem(command, b"caf\xe9") == (1, "not_utf8")
+        assert installation.problem(command, "") == (1, "empty_query")
+        assert installation.problem(command, " \n ") == (1, "empty_query")
+        assert installation.problem(command, "-", input=b"x " * 1_000_000) == (1, "query_too_long")
+        assert installation.problem(command, "-", input=b"NUL \0 inside") == (1, "nul_character")
+        assert installation.problem(command, "-", input=b"caf\xe9") == (1, "not_utf8")
+        assert installation.problem(command, b"caf\xe9") == (1, "not_utf8")
 
 
-def test_search_arguments(installed: Ragdb) -> None:
+def test_search_arguments(installation: Ragdb) -> None:
     for options, code in (
         (["--filter", '{"colour": "red"}'], "unknown_filter_key"),
         (["--filter", '{"lang": {"like": "e%"}}'], "unknown_filter_operator"),
@@ -26,59 +26,59 @@ def test_search_arguments(installed: Ragdb) -> None:
         (["--limit", "0"], "invalid_limit"),
         (["--language", "klingon"], "unknown_language"),
     ):
-        assert installed.problem("search", "x", *options) == (1, code)
-    assert installed.problem("search", "x", "--mode", "magic") == (2, "usage")
-    assert installed.problem("search", "x", "--workspace", "none") == (4, "workspace_not_found")
+        assert installation.problem("search", "x", *options) == (1, code)
+    assert installation.problem("search", "x", "--mode", "magic") == (2, "usage")
+    assert installation.problem("search", "x", "--workspace", "none") == (4, "workspace_not_found")
 
 
-def test_unknown_ids(installed: Ragdb) -> None:
+def test_unknown_ids(installation: Ragdb) -> None:
     nobody = str(uuid.uuid4())
-    assert installed.problem("doc", "show", nobody) == (4, "document_not_found")
-    assert installed.problem("doc", "rm", nobody) == (4, "document_not_found")
-    assert installed.problem("doc", "list", "--after", nobody) == (4, "document_not_found")
-    assert installed.problem("key", "revoke", nobody) == (4, "api_key_not_found")
+    assert installation.problem("doc", "show", nobody) == (4, "document_not_found")
+    assert installation.problem("doc", "rm", nobody) == (4, "document_not_found")
+    assert installation.problem("doc", "list", "--after", nobody) == (4, "document_not_found")
+    assert installation.problem("key", "revoke", nobody) == (4, "api_key_not_found")
 
 
-def test_keys(installed: Ragdb) -> None:
-    made = installed.json("key", "create", "short", "--expires", "1m")["key"]
-    assert installed.having(RAGDB_API_KEY=made).json("doc", "list")
-    assert installed.problem("key", "create", "past", "--expires", "2020-01-01") == (
+def test_keys(installation: Ragdb) -> None:
+    made = installation.json("key", "create", "short", "--expires", "1m")["key"]
+    assert installation.having(RAGDB_API_KEY=made).json("doc", "list")
+    assert installation.problem("key", "create", "past", "--expires", "2020-01-01") == (
         1, "invalid_expiry",
     )  # fmt: skip
-    assert installed.having(RAGDB_API_KEY="rdb_wrong").problem("doc", "list") == (
+    assert installation.having(RAGDB_API_KEY="rdb_wrong").problem("doc", "list") == (
         5, "invalid_api_key",
     )  # fmt: skip
-    assert installed.problem("key", "create", "x", "--permission", "fly") == (
+    assert installation.problem("key", "create", "x", "--permission", "fly") == (
         1, "unknown_permission",
     )  # fmt: skip
 
 
-def test_expired_key(installed: Ragdb) -> None:
+def test_expired_key(installation: Ragdb) -> None:
     soon = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() + 3))
-    key = installed.having(
-        RAGDB_API_KEY=installed.json("key", "create", "gone", "--expires", soon)["key"]
+    key = installation.having(
+        RAGDB_API_KEY=installation.json("key", "create", "gone", "--expires", soon)["key"]
     )
     while key.run("doc", "list").returncode == 0:
         time.sleep(0.2)
     assert key.problem("doc", "list") == (5, "expired_api_key")
 
 
-def test_unreachable_databases(installed: Ragdb) -> None:
+def test_unreachable_databases(installation: Ragdb) -> None:
     for url, outcome in (
         ("postgresql://u:p@127.0.0.1:9/x", (6, "database_unavailable")),
         ("postgresql://u:p@nowhere.invalid/x", (6, "database_unavailable")),
         ("host=/nowhere", (6, "database_unavailable")),
         ("nonsense", (2, "invalid_database_url")),
-        (f"postgresql://ragdb_app:wrong@/ragdb?host={installed.home}/run",
+        (f"postgresql://ragdb_app:wrong@/ragdb?host={installation.home}/run",
          (6, "database_login_refused")),
         ("postgresql://u:%zzhunter2@host/x", (2, "invalid_database_url")),
     ):  # fmt: skip
-        broken = installed.having(RAGDB_DATABASE_URL=url)
+        broken = installation.having(RAGDB_DATABASE_URL=url)
         assert broken.problem("search", "x") == outcome
         assert "hunter2" not in broken.run("search", "x").stderr
 
 
-def test_database_without_ragdb(installed: Ragdb, superuser_url: str) -> None:
-    broken = installed.having(RAGDB_DATABASE_URL=superuser_url)
+def test_database_without_ragdb(installation: Ragdb, superuser_url: str) -> None:
+    broken = installation.having(RAGDB_DATABASE_URL=superuser_url)
     assert broken.problem("search", "x") == (3, "not_installed")
     assert broken.json("status", code=3)["database"]["state"] == "missing"

@@ -118,7 +118,7 @@ def test_bad_setting(empty: Ragdb) -> None:
     assert empty.having(RAGDB_PORT="many").problem("status") == (2, "invalid_setting")
 
 
-def test_options_before_and_after_the_command(installed: Ragdb) -> None:
-    before = json.loads(installed.text("--json", "--home", str(installed.home), "version"))
-    after = json.loads(installed.text("version", "--json", "--home", str(installed.home)))
+def test_options_before_and_after_the_command(installation: Ragdb) -> None:
+    before = json.loads(installation.text("--json", "--home", str(installation.home), "version"))
+    after = json.loads(installation.text("version", "--json", "--home", str(installation.home)))
     assert before == after

@@ -160,53 +160,53 @@ def test_people_keys_and_workspaces(member: Ragdb) -> None:
     assert bo.problem("doc", "list") == (5, "invalid_api_key")
 
 
-def test_operators(installed: Ragdb, member: Ragdb) -> None:
+def test_operators(installation: Ragdb, member: Ragdb) -> None:
     slug = member.environ["TEST_ORG"]
-    rows = {row["slug"]: row for row in installed.json("org", "list")["organizations"]}
+    rows = {row["slug"]: row for row in installation.json("org", "list")["organizations"]}
     assert rows[slug]["members"] == 1
-    assert installed.problem("org", "create", slug, "--email", "x@y.z") == (
+    assert installation.problem("org", "create", slug, "--email", "x@y.z") == (
         1, "organization_exists",
     )  # fmt: skip
-    assert installed.problem("key", "create", "x", "--org", "nobody") == (
+    assert installation.problem("key", "create", "x", "--org", "nobody") == (
         4, "organization_not_found",
     )  # fmt: skip
-    installed.text("user", "add", "eve@example.org", "--org", slug)
-    assert len(installed.json("user", "list", "--org", slug)["users"]) == 2
-    assert installed.json("key", "list", "--org", slug)["keys"]
+    installation.text("user", "add", "eve@example.org", "--org", slug)
+    assert len(installation.json("user", "list", "--org", slug)["users"]) == 2
+    assert installation.json("key", "list", "--org", slug)["keys"]
 
 
-def test_analyst(installed: Ragdb, filled: Ragdb) -> None:
+def test_analyst(installation: Ragdb, filled: Ragdb) -> None:
     slug = filled.environ["TEST_ORG"]
     name = f"anna_{slug.replace('-', '_')}"
-    made = installed.json("analyst", "create", name, "--org", slug)
+    made = installation.json("analyst", "create", name, "--org", slug)
     assert (made["login"], made["organization"]) == (name, slug)
     with psycopg.connect(made["url"]) as connection:
         rows = connection.execute(
             "select title, score, snippet from ragdb.search('rotate keys')"
         ).fetchall()
         assert len(rows) == 3
-    listening = installed.having(RAGDB_LISTEN_ADDRESSES="localhost, 10.0.0.5", RAGDB_PORT="6543")
+    listening = installation.having(RAGDB_LISTEN_ADDRESSES="localhost, 10.0.0.5", RAGDB_PORT="6543")
     other = listening.json("analyst", "create", f"{name}_tcp", "--org", slug)["url"]
     assert other.endswith("@localhost:6543/ragdb")
-    assert installed.problem("analyst", "create", name, "--org", slug) == (1, "login_exists")
-    assert installed.problem("analyst", "create", "Bad Name", "--org", slug) == (1, "invalid_login")
-    assert installed.problem("analyst", "create", "new", "--org", "x") == (
+    assert installation.problem("analyst", "create", name, "--org", slug) == (1, "login_exists")
+    assert installation.problem("analyst", "create", "Bad Name", "--org", slug) == (1, "invalid_login")
+    assert installation.problem("analyst", "create", "new", "--org", "x") == (
         4, "organization_not_found",
     )  # fmt: skip
 
 
-def test_psql(installed: Ragdb) -> None:
-    assert installed.text("psql", "-XAtc", "select 6 * 7") == "42\n"
+def test_psql(installation: Ragdb) -> None:
+    assert installation.text("psql", "-XAtc", "select 6 * 7") == "42\n"
     query = "select title, score, snippet from ragdb.search('anything')"
-    assert "title" in installed.text("psql", "-c", query)
-    done = installed.run("psql", "-XAtc", "delete from ragdb.documents")
+    assert "title" in installation.text("psql", "-c", query)
+    done = installation.run("psql", "-XAtc", "delete from ragdb.documents")
     assert done.returncode == 1 and "ERROR" in done.stderr
-    login = installed.text("psql", "-XAt", input=b"select session_user;")
+    login = installation.text("psql", "-XAt", input=b"select session_user;")
     assert login == "ragdb_sql_default\n"
 
 
-def test_doctor(installed: Ragdb) -> None:
-    report = installed.json("doctor")
+def test_doctor(installation: Ragdb) -> None:
+    report = installation.json("doctor")
     assert report["healthy"] is True
     states = {check["check"]: check["state"] for check in report["checks"]}
     assert set(states) >= {
@@ -215,29 +215,29 @@ def test_doctor(installed: Ragdb) -> None:
     } - {"database"}  # fmt: skip
     assert set(states.values()) <= {"ok", "warn"}
 
-    (installed.home / "credentials").chmod(0o644)
+    (installation.home / "credentials").chmod(0o644)
     try:
-        done = installed.run("doctor")
+        done = installation.run("doctor")
         assert done.returncode == 1
         assert "fail  credentials" in done.stdout
     finally:
-        (installed.home / "credentials").chmod(0o600)
+        (installation.home / "credentials").chmod(0o600)
 
 
-def test_config_shows_sources_and_no_secrets(installed: Ragdb) -> None:
-    configured = installed.having(RAGDB_LLM_KEY="sk-secret", RAGDB_HTTP_PORT="8123")
+def test_config_shows_sources_and_no_secrets(installation: Ragdb) -> None:
+    configured = installation.having(RAGDB_LLM_KEY="sk-secret", RAGDB_HTTP_PORT="8123")
     rows = {row["setting"]: row for row in configured.json("config", "show")["settings"]}
     assert rows["RAGDB_HTTP_PORT"]["value"] == 8123
     assert rows["RAGDB_HTTP_PORT"]["source"] == "RAGDB_HTTP_PORT"
-    assert rows["RAGDB_DATABASE_URL"]["source"] == f"{installed.home}/credentials"
+    assert rows["RAGDB_DATABASE_URL"]["source"] == f"{installation.home}/credentials"
     text = configured.text("config", "show")
-    kept = (installed.home / "credentials").read_text()
+    kept = (installation.home / "credentials").read_text()
     secrets = [line.partition("=")[2] for line in kept.splitlines()]
     assert not any(secret in text for secret in [*secrets, "sk-secret"])
     assert "ragdb_app" in text
 
 
-def test_version(installed: Ragdb) -> None:
-    shown = installed.json("version")
+def test_version(installation: Ragdb) -> None:
+    shown = installation.json("version")
     assert shown["schema"] == shown["ragdb"]
     assert shown["postgresql"] and shown["pgvector"] and shown["python"]

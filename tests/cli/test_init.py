@@ -10,48 +10,57 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from runner import Ragdb
+from runner import Ragdb, fresh_home
 
 from ragdb.embedded import Server
 from ragdb.settings import read_credentials
 
+GROUPS = [f"ragdb_{name}" for name in ("owner", "definer", "service", "worker", "analyst", "admin")]
+
+
+@pytest.fixture(scope="module")
+def other_server() -> Iterator[Server]:
+    """A server that is not the embedded one of the home under test."""
+    with fresh_home() as ragdb:
+        server = Server.default(ragdb.home)
+        server.start()
+        yield server
+
 
 @pytest.fixture
-def external(server: Server) -> Iterator[str]:
-    """An empty database on somebody else's server, and an installer without superuser."""
+def external(other_server: Server) -> Iterator[str]:
+    """An empty database there, as an installer without superuser gets it."""
     name = f"external_{secrets.token_hex(4)}"
-    superuser = server.superuser_url()
+    superuser = other_server.superuser_url()
     with psycopg.connect(superuser, autocommit=True) as connection:
         connection.execute(f"create role {name} login createrole password 'secret'")
-        grantable = connection.execute(
-            "select string_agg(quote_ident(rolname), ', ') from pg_roles"
-            " where rolname in ('ragdb_owner', 'ragdb_definer', 'ragdb_service', 'ragdb_worker',"
-            " 'ragdb_analyst', 'ragdb_admin')"
-        ).fetchone()
-        if grantable and grantable[0]:
+        for (group,) in connection.execute(
+            "select rolname from pg_roles where rolname = any (%s)", (GROUPS,)
+        ).fetchall():
+            inherits = "true" if group == "ragdb_admin" else "false"
             connection.execute(
-                f"grant {grantable[0]} to {name} with admin true, inherit false, set true"
+                f"grant {group} to {name} with admin true, inherit {inherits}, set true"
             )
         connection.execute(f"create database {name} owner {name}")
     with psycopg.connect(make_conninfo(superuser, dbname=name), autocommit=True) as connection:
         connection.execute("create extension vector")
-    yield server.url(name, name, "secret")
+    yield other_server.url(name, name, "secret")
 
 
-def test_second_run_changes_nothing(installed: Ragdb) -> None:
-    credentials = installed.home / "credentials"
+def test_second_run_changes_nothing(installation: Ragdb) -> None:
+    credentials = installation.home / "credentials"
     before = credentials.read_bytes(), credentials.stat()
-    again = installed.json("init")
+    again = installation.json("init")
     assert (again["changed"], again["changes"]) == (False, [])
     assert again["organization"] == "default" and again["email"] == "admin@localhost"
     assert again["sql_login"] == "ragdb_sql_default"
     assert (credentials.read_bytes(), credentials.stat()) == before
     assert stat.S_IMODE(before[1].st_mode) == 0o600
-    assert "Nothing to change." in installed.run("init").stderr
+    assert "Nothing to change." in installation.run("init").stderr
 
 
-def test_everything_is_found_in_the_credentials(installed: Ragdb) -> None:
-    kept = read_credentials(installed.home)
+def test_everything_is_found_in_the_credentials(installation: Ragdb) -> None:
+    kept = read_credentials(installation.home)
     assert conninfo_to_dict(kept["RAGDB_DATABASE_URL"])["user"] == "ragdb_app"
     with psycopg.connect(kept["RAGDB_DATABASE_URL"]) as connection:
         roles = connection.execute(
@@ -148,6 +157,7 @@ def test_external_database(empty: Ragdb, external: str) -> None:
     installer = empty.having(RAGDB_DATABASE_URL=external)
     first = installer.json("init", "--org", "acme", "--email", "a@acme.test")
     assert first["database"]["embedded"] is False and first["organization"] == "acme"
+    assert first["sql_login"].startswith("ragdb_sql_acme") and first["notes"] == []
     assert not (empty.home / "data").exists()
     assert installer.json("init")["changed"] is False
 
@@ -155,6 +165,7 @@ def test_external_database(empty: Ragdb, external: str) -> None:
     assert empty.json("init")["changed"] is False
     empty.text("add", "-", input=b"Lemons are yellow.")
     assert empty.json("search", "lemons")["results"]
+    assert empty.text("psql", "-XAtc", "select title from ragdb.search('lemons')").strip()
     assert empty.problem("org", "list") == (5, "permission_denied")
     assert empty.json("--operator-url", external, "org", "list")["organizations"]
     assert empty.json("status")["server"] is None
@@ -166,19 +177,17 @@ def test_external_database(empty: Ragdb, external: str) -> None:
     assert kept["user"] == login  # the same home, so the password was changed
 
 
-def test_two_homes_of_one_database_do_not_lock_each_other_out(
-    installed: Ragdb, empty: Ragdb, external: str
-) -> None:
+def test_two_homes_of_one_database_do_not_lock_each_other_out(empty: Ragdb, external: str) -> None:
     empty.having(RAGDB_DATABASE_URL=external).text("init")
     other = Ragdb(empty.home.with_name("other"))
     other.having(RAGDB_DATABASE_URL=external).text("init")
     assert empty.json("doc", "list") == other.json("doc", "list") == {"documents": []}
 
 
-def test_login_without_rights_to_upgrade(empty: Ragdb, external: str, server: Server) -> None:
+def test_login_without_rights_to_upgrade(empty: Ragdb, external: str, other_server: Server) -> None:
     name = f"weak_{secrets.token_hex(4)}"
-    with psycopg.connect(server.superuser_url(), autocommit=True) as connection:
+    with psycopg.connect(other_server.superuser_url(), autocommit=True) as connection:
         connection.execute(f"create role {name} login password 'secret'")
     database = str(conninfo_to_dict(external)["dbname"])
-    weak = empty.having(RAGDB_DATABASE_URL=server.url(database, name, "secret"))
+    weak = empty.having(RAGDB_DATABASE_URL=other_server.url(database, name, "secret"))
     assert weak.problem("init") == (5, "no_upgrade_rights")

@@ -20,12 +20,12 @@ def free_port() -> int:
 
 
 @pytest.mark.parametrize("by", ["option", "variable"])
-def test_serves_until_it_is_told_to_stop(installed: Ragdb, by: str) -> None:
+def test_serves_until_it_is_told_to_stop(installation: Ragdb, by: str) -> None:
     port = free_port()
     if by == "option":
-        process = installed.start("serve", "--port", str(port))
+        process = installation.start("serve", "--port", str(port))
     else:
-        process = installed.having(RAGDB_HTTP_PORT=str(port)).start("serve")
+        process = installation.having(RAGDB_HTTP_PORT=str(port)).start("serve")
     try:
         ready = f"http://127.0.0.1:{port}/health/ready"
         while True:

@@ -46,7 +46,7 @@ class Looker:
     notices: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.boundary = Boundary(self.world, self.subject)
+        self.boundary = Boundary.of(self.connection, self.world, self.subject)
         self.forbidden = self.world.vocabulary.outside(self.subject.sees)
         self.connection.add_notice_handler(lambda notice: self.notices.append(str(notice.message_primary)))
 

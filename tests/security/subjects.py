@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, LiteralString
 
 import psycopg
@@ -89,21 +88,17 @@ TENANT_TABLES: LiteralString = """
 class Boundary:
     """The conditions that tell a subject's rows from the hidden ones, as a superuser sees them."""
 
-    world: World
-    subject: Subject
+    tables: list[tuple[str, list[str], list[str]]]
+    numbers: dict[str, Any]
 
-    @cached_property
-    def _tables(self) -> list[tuple[str, list[str], list[str]]]:
-        with self.world.connect() as connection:
-            return connection.execute(TENANT_TABLES).fetchall()
+    @classmethod
+    def of(cls, connection: Connection, world: World, subject: Subject) -> Boundary:
+        tables = connection.execute(TENANT_TABLES).fetchall()
+        return cls(tables, cls._numbers(connection, world, subject))
 
-    @cached_property
-    def _members(self) -> dict[str, Any]:
-        with self.world.connect() as connection:
-            return self._numbers(connection)
-
-    def _numbers(self, connection: Connection) -> dict[str, Any]:
-        party, subject = self.world.acme, self.subject
+    @staticmethod
+    def _numbers(connection: Connection, world: World, subject: Subject) -> dict[str, Any]:
+        party = world.acme
         closed_is_hidden = "acme/closed" not in subject.sees
         row = connection.execute(
             """
@@ -126,7 +121,7 @@ class Boundary:
 
     def hidden(self, connection: Connection) -> Iterator[tuple[str, list[str], str, dict[str, Any]]]:
         """Each tenant table: name, comparable columns, and the condition of its hidden rows."""
-        numbers = dict(self._members)
+        numbers = dict(self.numbers)
         scopes = connection.execute(
             """
             select array(select scope_no from ragdb_data.scope
@@ -138,7 +133,7 @@ class Boundary:
         ).fetchone()
         assert scopes
         numbers["scopes"] = scopes[0]
-        for name, columns, comparable in self._tables:
+        for name, columns, comparable in self.tables:
             if name == "app_user":
                 condition = (
                     "user_no not in (select m.user_no from ragdb_data.membership m"
