@@ -9,15 +9,16 @@ create or replace function ragdb_data._sentences(p_text text)
   set search_path = pg_catalog, pg_temp
 as $$
   select row_number() over (order by p.ordinal)::int4,
-         (p.past - length(p.piece) + length(p.piece) - length(ltrim(p.piece, E' \t\n\r')))::int4,
-         btrim(p.piece, E' \t\n\r')
+         (p.past - length(ltrim(p.piece, E' \t\n\r')))::int4,
+         substr(p_text, (p.past - length(ltrim(p.piece, E' \t\n\r')))::int4 + 1,
+                length(btrim(p.piece, E' \t\n\r')))
     from (select s.piece, s.ordinal,
                  sum(length(s.piece)) over (order by s.ordinal) as past,
                  sum(regexp_count(s.piece, '^\s*(```|~~~)', 1, 'n'))
                    over (order by s.ordinal) as fences
             from string_to_table(
                    regexp_replace(
-                     p_text,
+                     translate(p_text, E'\x1e', ' '),
           '([.!?]["'')\]]*[ \t\r\n]+(?=["''(\[]?[[:upper:]0-9])|\n[ \t]*(?=\n|[-*+|>#]|\d+[.)]\s))'
                        collate "pg_c_utf8",
                      E'\\1\x1e', 'g'),
@@ -43,7 +44,9 @@ as $$
     when lower(p_question) ~ '\m(how (many|much|long|often|old|far|large|big|tall|fast))\M'
       then '\d|\m(one|two|three|four|five|six|seven|eight|nine|ten|hundred|thousand|million)\M'
     when lower(p_question) ~ '\m(when|what year|which year|what date)\M'
-      then '\m(1\d|20)\d\d\M|\m(January|February|March|April|May|June|July|August|September|October|November|December)\M|\d+ (day|week|month|year)'
+      then '\m(1\d|20)\d\d\M|\d+ (day|week|month|year)|'
+           '\m(January|February|March|April|May|June|July|August|September|October|November|'
+           'December)\M'
     when lower(p_question) ~ '\m(who|whom|whose|where)\M'
       then '[^.\s]\s+[A-Z][a-z]+'
   end

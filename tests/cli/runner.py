@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from places import roomy_memory
 from ragdb.embedded import Server
 
 PROGRAM = Path(sys.executable).with_name("ragdb")
@@ -89,7 +90,7 @@ class Ragdb:
 @contextmanager
 def fresh_home() -> Generator[Ragdb]:
     """An empty home, short because a socket's path ends at 107 bytes; cleared away at the end."""
-    place = Path(tempfile.mkdtemp(prefix="ragdb-", dir="/var/tmp"))
+    place = Path(tempfile.mkdtemp(prefix="ragdb-", dir=roomy_memory() or "/var/tmp"))
     place.chmod(0o755)
     home = place / "home"
     try:

@@ -189,7 +189,9 @@ def test_analyst(installation: Ragdb, filled: Ragdb) -> None:
     other = listening.json("analyst", "create", f"{name}_tcp", "--org", slug)["url"]
     assert other.endswith("@localhost:6543/ragdb")
     assert installation.problem("analyst", "create", name, "--org", slug) == (1, "login_exists")
-    assert installation.problem("analyst", "create", "Bad Name", "--org", slug) == (1, "invalid_login")
+    assert installation.problem("analyst", "create", "No Name", "--org", slug) == (
+        1, "invalid_login",
+    )  # fmt: skip
     assert installation.problem("analyst", "create", "new", "--org", "x") == (
         4, "organization_not_found",
     )  # fmt: skip
