@@ -179,8 +179,8 @@ begin
 
   select k.inner_pad, k.outer_pad into v_inner_pad, v_outer_pad from ragdb_private.context_key k;
   v_payload := left(v_context, -65);
-  if right(v_context, 64)
-     is distinct from ragdb_private.mac(v_payload, v_inner_pad, v_outer_pad) then
+  if v_context is distinct from
+     v_payload || '|' || ragdb_private.mac(v_payload, v_inner_pad, v_outer_pad) then
     raise exception 'The session context is not valid.'
       using errcode = '28000',
             constraint = 'invalid_session_context',

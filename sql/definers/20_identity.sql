@@ -21,9 +21,9 @@ begin
     raise exception 'An organization with the slug % already exists.', p_slug
       using errcode = 'PT409', constraint = 'organization_exists', hint = 'Choose another slug.';
   end if;
-  v_user := ragdb_private.ensure_user(p_admin_email, p_admin_name);
-  insert into ragdb_data.membership (org_no, user_no, role)
-  values (v_org.org_no, v_user.user_no, 'admin');
+  v_user := ragdb_private.ensure_user(p_admin_email);
+  insert into ragdb_data.membership (org_no, user_no, role, name)
+  values (v_org.org_no, v_user.user_no, 'admin', ragdb_private.display_name(p_admin_name, p_admin_email));
   insert into ragdb_data.workspace (org_no, slug, name)
   values (v_org.org_no, 'default', 'Default')
   returning workspace_no into v_workspace_no;
@@ -39,7 +39,20 @@ $$Create an organization with an administrator and a workspace named default.
 For operators (ragdb_admin). An existing account with that e-mail address becomes its administrator.
 Definer: no caller can have a context yet. Raises PT409 organization_exists.$$;
 
-create or replace function ragdb_private.ensure_user(p_email text, p_name text)
+create or replace function ragdb_private.display_name(p_name text, p_email text)
+  returns text
+  language sql
+  immutable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+  select coalesce(nullif(btrim(p_name), ''), split_part(btrim(p_email), '@', 1))
+$$;
+
+comment on function ragdb_private.display_name(text, text) is
+$$What a member is called: the name given, else the first part of the e-mail address.$$;
+
+create or replace function ragdb_private.ensure_user(p_email text)
   returns ragdb_data.app_user
   language plpgsql
   volatile
@@ -49,8 +62,7 @@ as $$
 declare
   v_user ragdb_data.app_user;
 begin
-  insert into ragdb_data.app_user (email, name)
-  values (btrim(p_email), coalesce(nullif(btrim(p_name), ''), split_part(btrim(p_email), '@', 1)))
+  insert into ragdb_data.app_user (email) values (btrim(p_email))
   on conflict do nothing
   returning * into v_user;
   if not found then
@@ -60,7 +72,7 @@ begin
 end;
 $$;
 
-comment on function ragdb_private.ensure_user(text, text) is
+comment on function ragdb_private.ensure_user(text) is
 $$The account with that e-mail address, created when there is none.$$;
 
 create or replace function ragdb.begin_operator_context(p_org text)
@@ -125,18 +137,37 @@ create or replace function ragdb.add_member(
 as $$
 declare
   v_org int4 := ragdb.require('user:manage');
+  v_caller record;
+  v_permissions text[];
   v_user ragdb_data.app_user;
 begin
-  if not exists (select from ragdb_data.role r where r.role = p_role) then
+  select * into v_caller from ragdb.context();
+  select r.permissions into v_permissions from ragdb_data.role r where r.role = p_role;
+  if not found then
     raise exception 'There is no role %.', p_role
       using errcode = 'PT422',
             constraint = 'unknown_role',
             hint = 'Roles: '
                    || (select string_agg(r.role, ', ' order by r.role) from ragdb_data.role r);
   end if;
-  v_user := ragdb_private.ensure_user(p_email, p_name);
-  insert into ragdb_data.membership (org_no, user_no, role) values (v_org, v_user.user_no, p_role)
-  on conflict on constraint membership_pkey do update set role = excluded.role;
+  v_user := ragdb_private.ensure_user(p_email);
+  v_permissions := v_permissions || coalesce((
+    select r.permissions
+      from ragdb_data.membership m
+      join ragdb_data.role r on r.role = m.role
+     where m.org_no = v_org and m.user_no = v_user.user_no), '{}');
+  if v_caller.workspace_no <> 0
+     or not ('*' = any (v_caller.permissions) or v_permissions <@ v_caller.permissions) then
+    raise exception 'A credential changes no role that may do more than itself.'
+      using errcode = 'PT403',
+            constraint = 'permission_denied',
+            hint = 'Use a key of an administrator without limits.';
+  end if;
+  insert into ragdb_data.membership (org_no, user_no, role, name)
+  values (v_org, v_user.user_no, p_role, ragdb_private.display_name(p_name, p_email))
+  on conflict on constraint membership_pkey do update
+    set role = excluded.role,
+        name = coalesce(nullif(btrim(p_name), ''), membership.name);
   return query select v_user.id, v_user.email, p_role;
 end;
 $$;
@@ -248,8 +279,9 @@ begin
             constraint = 'organization_not_found',
             hint = 'List them with: ragdb org list';
   end if;
-  v_user_no := (ragdb_private.ensure_user(p_email, p_login)).user_no;
-  insert into ragdb_data.membership (org_no, user_no, role) values (v_org_no, v_user_no, 'analyst')
+  v_user_no := (ragdb_private.ensure_user(p_email)).user_no;
+  insert into ragdb_data.membership (org_no, user_no, role, name)
+  values (v_org_no, v_user_no, 'analyst', p_login)
   on conflict do nothing;
   insert into ragdb_private.login (login, org_no, user_no) values (p_login, v_org_no, v_user_no);
 end;
@@ -259,7 +291,7 @@ comment on function ragdb_data._register_login(name, text, text) is
 $$Bind an SQL login to a member. Part of create_analyst(); definer: writes what no request may
 read.$$;
 
-create or replace function ragdb_data._open_scope(p_workspace_no int4, p_visibility text)
+create or replace function ragdb_data._open_scope(p_workspace_id uuid, p_visibility text)
   returns int4
   language plpgsql
   volatile
@@ -268,10 +300,31 @@ create or replace function ragdb_data._open_scope(p_workspace_no int4, p_visibil
 as $$
 declare
   v_caller record;
+  v_workspace ragdb_data.workspace;
+  v_workspace_scope int4;
   v_user_no int4;
   v_scope_no int4;
 begin
   select * into v_caller from ragdb.context();
+  select w.* into v_workspace
+    from ragdb_data.workspace w
+   where w.org_no = v_caller.org_no and w.id = p_workspace_id;
+  select s.scope_no into v_workspace_scope
+    from ragdb_data.scope s
+   where s.org_no = v_caller.org_no
+     and s.workspace_no = v_workspace.workspace_no
+     and s.user_no is null;
+  -- One without a scope was created in this transaction: nobody else can see it.
+  if v_workspace.workspace_no is null or v_workspace_scope <> all (v_caller.scopes) then
+    raise exception 'There is no workspace %.', p_workspace_id
+      using errcode = 'PT404',
+            constraint = 'workspace_not_found',
+            hint = 'select slug from ragdb.workspaces;';
+  end if;
+  if v_workspace_scope is null and not v_workspace.is_open then
+    insert into ragdb_data.workspace_member (org_no, workspace_no, user_no)
+    values (v_caller.org_no, v_workspace.workspace_no, v_caller.user_no);
+  end if;
   if p_visibility = 'organization' then
     return 0;
   end if;
@@ -279,11 +332,11 @@ begin
   select s.scope_no into v_scope_no
     from ragdb_data.scope s
    where s.org_no = v_caller.org_no
-     and s.workspace_no = p_workspace_no
+     and s.workspace_no = v_workspace.workspace_no
      and s.user_no is not distinct from v_user_no;
   if not found then
     insert into ragdb_data.scope (org_no, workspace_no, user_no)
-    values (v_caller.org_no, p_workspace_no, v_user_no)
+    values (v_caller.org_no, v_workspace.workspace_no, v_user_no)
     on conflict on constraint scope_org_no_workspace_no_user_no_key
       do update set user_no = excluded.user_no
     returning scope_no into v_scope_no;
@@ -296,11 +349,12 @@ begin
 end;
 $$;
 
-comment on function ragdb_data._open_scope(int4, text) is
+comment on function ragdb_data._open_scope(uuid, text) is
 $$The scope of a visibility in a workspace, created when it is new and added to the caller's
 context.
 
-Definer: only this may extend a signed context, and only by what visible_scopes() grants.$$;
+Who opens a new closed workspace becomes its first member. Definer: only this may extend a signed
+context, and only by what visible_scopes() grants. Raises PT404 workspace_not_found.$$;
 
 create or replace function ragdb.record_use()
   returns void
@@ -335,15 +389,37 @@ create or replace function ragdb_private.forget_answers()
   set search_path = pg_catalog, pg_temp
 as $$
 begin
-  delete from ragdb_data.answer a
-   using old_citation o
-   where a.org_no = o.org_no
-     and a.answer_no = o.answer_no;
+  if tg_table_name = 'answer_citation' then
+    delete from ragdb_data.answer a
+     using old_row o
+     where a.org_no = o.org_no
+       and a.user_no = o.user_no
+       and a.answer_no = o.answer_no;
+  elsif tg_table_name = 'document' then
+    delete from ragdb_data.answer a
+     using old_row o
+      join new_row n on n.org_no = o.org_no and n.document_no = o.document_no
+      join ragdb_data.answer_citation c on c.org_no = o.org_no and c.document_no = o.document_no
+     where n.body_no <> o.body_no
+       and a.org_no = c.org_no
+       and a.user_no = c.user_no
+       and a.answer_no = c.answer_no;
+  else
+    delete from ragdb_data.answer a
+     using old_row o
+      join new_row n on n.org_no = o.org_no and n.body_no = o.body_no
+      join ragdb_data.document d on d.org_no = o.org_no and d.body_no = o.body_no
+      join ragdb_data.answer_citation c on c.org_no = d.org_no and c.document_no = d.document_no
+     where n.content <> o.content
+       and a.org_no = c.org_no
+       and a.user_no = c.user_no
+       and a.answer_no = c.answer_no;
+  end if;
   return null;
 end;
 $$;
 
 comment on function ragdb_private.forget_answers() is
-$$Trigger: an answer goes with the first of its citations, whoever's answer it is.
+$$Trigger: an answer goes when a document it quotes goes or changes its text, whoever's answer it is.
 
 Definer: whoever deletes a document may not read the answers of others.$$;

@@ -18,7 +18,7 @@ grant execute on function ragdb.begin_context(text), ragdb_data._context(), ragd
 grant execute on function
   ragdb.add_member(text, text, text),
   ragdb.create_api_key(text, text, text[], text, timestamptz),
-  ragdb_data._open_scope(int4, text),
+  ragdb_data._open_scope(uuid, text),
   ragdb.record_use()
   to ragdb_service, ragdb_admin;
 grant execute on function ragdb.create_organization(text, text, text, text), ragdb.organizations(),

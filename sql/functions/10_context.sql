@@ -139,6 +139,23 @@ $$Refuse a caller without the permission; returns the caller's organization numb
 
 Raises PT401 unauthenticated, PT403 permission_denied.$$;
 
+create or replace function ragdb_data._may(p_permission text)
+  returns boolean
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_permissions text[] := string_to_array((ragdb_data._context())[5], ',');
+begin
+  return coalesce(p_permission = any (v_permissions) or '*' = any (v_permissions), false);
+end;
+$$;
+
+comment on function ragdb_data._may(text) is
+$$Whether the caller holds a permission: require() for policies, which refuse in their own way.$$;
+
 create or replace function ragdb.whoami()
   returns table (
     organization text, organization_id uuid, email text, user_id uuid, permissions text[])

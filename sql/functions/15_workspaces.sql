@@ -51,24 +51,25 @@ create or replace function ragdb.create_workspace(
 as $$
 declare
   v_org int4 := ragdb.require('rag:config');
-  v_caller record;
-  v_workspace ragdb_data.workspace;
+  v_id uuid := gen_random_uuid();
 begin
-  select * into v_caller from ragdb.context();
-  insert into ragdb_data.workspace (org_no, slug, name, is_open, language)
-  values (v_org, p_slug, coalesce(p_name, p_slug), p_is_open, ragdb_data._language(p_language))
-  on conflict do nothing
-  returning * into v_workspace;
+  if (select c.workspace_no from ragdb.context() c) <> 0 then
+    raise exception 'A key limited to one workspace creates no other.'
+      using errcode = 'PT403',
+            constraint = 'permission_denied',
+            hint = 'Use a key without a workspace.';
+  end if;
+  -- Not returned: nobody may see it before it has a scope.
+  insert into ragdb_data.workspace (org_no, id, slug, name, is_open, language)
+  values (v_org, v_id, p_slug, coalesce(p_name, p_slug), p_is_open,
+          ragdb_data._language(p_language))
+  on conflict do nothing;
   if not found then
     raise exception 'A workspace with the slug % already exists.', p_slug
       using errcode = 'PT409', constraint = 'workspace_exists', hint = 'Choose another slug.';
   end if;
-  if not p_is_open then
-    insert into ragdb_data.workspace_member (org_no, workspace_no, user_no)
-    values (v_org, v_workspace.workspace_no, v_caller.user_no);
-  end if;
-  perform ragdb_data._open_scope(v_workspace.workspace_no, 'workspace');
-  return query select v_workspace.id, v_workspace.slug;
+  perform ragdb_data._open_scope(v_id, 'workspace');
+  return query select v_id, p_slug;
 end;
 $$;
 

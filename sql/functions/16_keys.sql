@@ -10,6 +10,12 @@ as $$
 declare
   v_org int4 := ragdb.require('api:manage');
 begin
+  if exists (select from ragdb_data.api_key k
+              where k.org_no = v_org
+                and k.id = p_key_id
+                and k.user_no <> ragdb.current_user_no()) then
+    perform ragdb.require('user:manage');
+  end if;
   update ragdb_data.api_key k
      set revoked_at = coalesce(k.revoked_at, now())
    where k.org_no = v_org and k.id = p_key_id;
@@ -25,7 +31,7 @@ $$;
 comment on function ragdb.revoke_api_key(uuid) is
 $$Make an API key useless from the next transaction on.
 
-Needs api:manage. Raises PT404 api_key_not_found.$$;
+Needs api:manage, for others' keys user:manage. Raises PT404 api_key_not_found.$$;
 
 create or replace function ragdb.create_analyst(p_login text, p_org text, p_password text)
   returns void

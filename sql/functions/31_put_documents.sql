@@ -3,11 +3,11 @@
 -- put_documents() takes a batch, and does each step for all of it at once. A text already stored in
 -- the same scope becomes a second reference to the same chunks; a changed document touches only the
 -- chunks whose text changed. One faulty document fails alone.
--- Locks are taken in the order document, body, chunk. Plans are generic, for a custom one
--- would copy the texts into it, and every table is read by key: a session may fill an empty
--- database with the plans it began with.
+-- Locks are taken in the order document, body, chunk. Custom plans would copy the texts into each,
+-- a generic one made for an empty database would choose among indexes blindly: after five calls the
+-- plans are generic, and every table is read by key.
 
-create or replace function ragdb_data._source(p_workspace_no int4, p_name text)
+create or replace function ragdb_data._source(p_workspace_no int4, p_scope_no int4, p_name text)
   returns int4
   language plpgsql
   volatile
@@ -20,11 +20,14 @@ declare
 begin
   select s.source_no into v_source_no
     from ragdb_data.data_source s
-   where s.org_no = v_org and s.workspace_no = p_workspace_no and s.name = p_name;
+   where s.org_no = v_org
+     and s.scope_no = p_scope_no
+     and s.workspace_no = p_workspace_no
+     and s.name = p_name;
   if not found then
-    insert into ragdb_data.data_source (org_no, workspace_no, name)
-    values (v_org, p_workspace_no, p_name)
-    on conflict on constraint data_source_org_no_workspace_no_name_key
+    insert into ragdb_data.data_source (org_no, scope_no, workspace_no, name)
+    values (v_org, p_scope_no, p_workspace_no, p_name)
+    on conflict on constraint data_source_org_no_scope_no_workspace_no_name_key
       do update set name = excluded.name
     returning source_no into v_source_no;
   end if;
@@ -32,8 +35,8 @@ begin
 end;
 $$;
 
-comment on function ragdb_data._source(int4, text) is
-$$The data source of that name in a workspace, created when it is new.$$;
+comment on function ragdb_data._source(int4, int4, text) is
+$$The data source of that name for a workspace's documents of one scope, created when it is new.$$;
 
 create or replace function ragdb_data._check_document(
   p_document jsonb, p_ordinal int4, p_language text)
@@ -232,7 +235,7 @@ create or replace function ragdb.put_documents(
   volatile
   security invoker
   set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_generic_plan
+  set plan_cache_mode = auto
   set enable_seqscan = off
 as $$
 #variable_conflict use_column
@@ -263,8 +266,8 @@ begin
             constraint = 'invalid_documents',
             hint = 'put_documents(''[{"title": "...", "content": "..."}]'')';
   end if;
-  v_scope_no := ragdb_data._open_scope(v_workspace.workspace_no, p_visibility);
-  v_source_no := ragdb_data._source(v_workspace.workspace_no, p_source);
+  v_scope_no := ragdb_data._open_scope(v_workspace.id, p_visibility);
+  v_source_no := ragdb_data._source(v_workspace.workspace_no, v_scope_no, p_source);
 
   select array_agg(c order by e.ordinal) into v_in
     from jsonb_array_elements(p_documents) with ordinality e(document, ordinal)

@@ -158,7 +158,7 @@ comment on function ragdb_data._refuse_filter(text) is
 $$Raise PT422 invalid_filter.$$;
 
 create or replace function ragdb_data._matching_documents(
-  p_org_no int4, p_scopes int4[], p_filter jsonb)
+  p_org_no int4, p_scopes int4[], p_filter jsonb, p_depth int4 default 1)
   returns int8[]
   language plpgsql
   stable
@@ -174,6 +174,9 @@ declare
   v_some int8[];
   v_found int8[];
 begin
+  if p_depth > 50 then
+    perform ragdb_data._refuse_filter('A filter is nested at most 50 deep.');
+  end if;
   if jsonb_typeof(p_filter) is distinct from 'object' then
     perform ragdb_data._refuse_filter(
               format('A filter is a JSON object, not %s.', left(p_filter::text, 80)));
@@ -187,7 +190,8 @@ begin
         when 'and' then ragdb_data._documents_except(p_org_no, p_scopes, '{}')
         else '{}' end;
       for v_operand in select * from jsonb_array_elements(v_condition) loop
-        v_one := ragdb_data._matching_documents(p_org_no, p_scopes, v_operand);
+        v_one := ragdb_data._matching_documents(
+          p_org_no, p_scopes, v_operand, p_depth + 1);
         v_some := case v_key
           when 'and' then array(select unnest(v_some) intersect select unnest(v_one))
           else array(select unnest(v_some) union select unnest(v_one)) end;
@@ -196,7 +200,8 @@ begin
                    else array(select unnest(v_found) intersect select unnest(v_some)) end;
     elsif v_key = 'not' then
       v_some := ragdb_data._documents_except(
-        p_org_no, p_scopes, ragdb_data._matching_documents(p_org_no, p_scopes, v_condition));
+        p_org_no, p_scopes, ragdb_data._matching_documents(
+          p_org_no, p_scopes, v_condition, p_depth + 1));
       v_found := case when v_found is null then v_some
                    else array(select unnest(v_found) intersect select unnest(v_some)) end;
     else
@@ -229,7 +234,7 @@ begin
 end;
 $$;
 
-comment on function ragdb_data._matching_documents(int4, int4[], jsonb) is
+comment on function ragdb_data._matching_documents(int4, int4[], jsonb, int4) is
 $$Documents of the scopes that a filter lets through; {} lets all through.
 
 Raises PT422 invalid_filter, unknown_filter_key or unknown_filter_operator. A metadata path that

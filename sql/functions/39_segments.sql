@@ -22,9 +22,6 @@ declare
   v_n float8;
   v_length float8;
 begin
-  select coalesce(max(s.segment_no), 0) + 1 into v_segment_no
-    from ragdb_data.segment s
-   where s.org_no = v_org;
   select sum(u.n), sum(u.length) / nullif(sum(u.n), 0)
     into v_n, v_length
     from (select sum(s.chunks)::float8 as n, sum(s.length)::float8 as length
@@ -35,6 +32,12 @@ begin
             from ragdb_data.chunk_word w
            where w.org_no = v_org and w.chunk_no = any (p_chunks)) u;
 
+  insert into ragdb_data.segment (org_no, scope_no, chunks, length, scope_chunks)
+  select v_org, p_scope_no, count(*), sum(ragdb_data._length(w.terms)), v_n
+    from ragdb_data.chunk_word w
+   where w.org_no = v_org and w.chunk_no = any (p_chunks)
+  returning segment_no into v_segment_no;
+
   insert into ragdb_data.slot (org_no, scope_no, slot_no, chunk_no)
   select v_org, p_scope_no, 4096::int8 * v_segment_no + u.ordinal - 1, u.chunk_no
     from unnest(p_chunks) with ordinality u(chunk_no, ordinal);
@@ -44,10 +47,6 @@ begin
            ragdb_data._length(w.terms) as length
       from unnest(p_chunks) with ordinality u(chunk_no, ordinal)
       join ragdb_data.chunk_word w on w.org_no = v_org and w.chunk_no = u.chunk_no),
-  total as (
-    insert into ragdb_data.segment (org_no, segment_no, scope_no, chunks, length, scope_chunks)
-    select v_org, v_segment_no, p_scope_no, count(*), sum(w.length), v_n
-      from word w),
   tf as materialized (
     select w.position, t.term,
            sum(case when t.ordinal < w.title_end then 3 else 1 end)::float8 as tf, w.length

@@ -15,7 +15,6 @@ create table ragdb_data.app_user (
   user_no     int4 generated always as identity primary key,
   id          uuid not null default gen_random_uuid() unique,
   email       text not null check (email ~ '^[^@\s]+@[^@\s]+$' and length(email) <= 320),
-  name        text not null check (length(name) <= 200),
   is_active   boolean not null default true,
   created_at  timestamptz not null default now()
 );
@@ -30,6 +29,7 @@ create table ragdb_data.membership (
   org_no      int4 not null references ragdb_data.organization on delete cascade,
   user_no     int4 not null references ragdb_data.app_user,
   role        text not null references ragdb_data.role,
+  name        text not null check (length(name) <= 200),
   created_at  timestamptz not null default now(),
   primary key (org_no, user_no)
 );

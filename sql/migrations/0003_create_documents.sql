@@ -7,6 +7,7 @@ create table ragdb_data.data_source (
   org_no        int4 not null,
   source_no     int4 generated always as identity,
   id            uuid not null default gen_random_uuid(),
+  scope_no      int4 not null,
   workspace_no  int4 not null,
   name          text not null check (btrim(name) <> '' and length(name) <= 200),
   type          text not null default 'file'
@@ -14,7 +15,8 @@ create table ragdb_data.data_source (
   created_at    timestamptz not null default now(),
   primary key (org_no, source_no),
   unique (org_no, id),
-  unique (org_no, workspace_no, name),
+  unique (org_no, scope_no, workspace_no, name),
+  foreign key (org_no, scope_no) references ragdb_data.scope on delete cascade,
   foreign key (org_no, workspace_no) references ragdb_data.workspace on delete cascade
 );
 
@@ -28,6 +30,7 @@ create table ragdb_data.body (
   language   text not null,
   chunking   jsonb not null,
   primary key (org_no, body_no),
+  unique (org_no, scope_no, body_no),
   unique (org_no, scope_no, sha256),
   foreign key (org_no, scope_no) references ragdb_data.scope on delete cascade
 );
@@ -54,7 +57,8 @@ create table ragdb_data.document (
   foreign key (org_no, workspace_no) references ragdb_data.workspace on delete cascade,
   foreign key (org_no, scope_no) references ragdb_data.scope on delete cascade,
   foreign key (org_no, source_no) references ragdb_data.data_source on delete cascade,
-  foreign key (org_no, body_no) references ragdb_data.body
+  foreign key (org_no, scope_no, body_no)
+    references ragdb_data.body (org_no, scope_no, body_no)
 );
 -- A user's private copy of an external id stands beside the shared one and neither reveals the
 -- other.
@@ -93,7 +97,8 @@ create table ragdb_data.chunk (
   heading_path  text[] not null default '{}',
   content       text not null,
   primary key (org_no, chunk_no),
-  foreign key (org_no, body_no) references ragdb_data.body on delete cascade,
+  foreign key (org_no, scope_no, body_no)
+    references ragdb_data.body (org_no, scope_no, body_no) on delete cascade,
   check (0 <= char_start and char_start < char_end)
 );
 create index chunk_body_idx on ragdb_data.chunk (org_no, body_no, ordinal) include (chunk_no);

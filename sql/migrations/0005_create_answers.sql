@@ -14,6 +14,7 @@ create table ragdb_data.answer (
   fallback_used  boolean not null,
   created_at     timestamptz not null default now(),
   primary key (org_no, answer_no),
+  unique (org_no, user_no, answer_no),
   unique (org_no, id),
   foreign key (org_no, user_no) references ragdb_data.membership on delete cascade
 );
@@ -28,7 +29,8 @@ create table ragdb_data.answer_citation (
   char_start   int4 not null,
   char_end     int4 not null,
   primary key (org_no, answer_no, ordinal),
-  foreign key (org_no, answer_no) references ragdb_data.answer on delete cascade,
+  foreign key (org_no, user_no, answer_no)
+    references ragdb_data.answer (org_no, user_no, answer_no) on delete cascade,
   foreign key (org_no, document_no) references ragdb_data.document on delete cascade
 );
 create index answer_citation_document_idx on ragdb_data.answer_citation (org_no, document_no);

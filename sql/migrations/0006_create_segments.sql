@@ -6,7 +6,7 @@
 
 create table ragdb_data.segment (
   org_no       int4 not null,
-  segment_no   int4 not null,
+  segment_no   int4 generated always as identity,
   scope_no     int4 not null,
   chunks       int4 not null,
   length       int8 not null,

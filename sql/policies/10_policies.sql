@@ -5,48 +5,81 @@
 -- migrations would change no rows and say nothing; instead no request ever runs as the owner.
 
 create or replace function ragdb_private.protect(
-  p_table regclass, p_condition text, p_definer boolean)
+  p_table regclass, p_condition text, p_definer boolean, p_write text default null,
+  p_check text default null)
   returns void
   language plpgsql
   volatile
   security invoker
   set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_command text;
+  v_policy text;
 begin
   execute format('alter table %s enable row level security', p_table);
   execute format('drop policy if exists tenant on %s', p_table);
-  execute format(
-    'create policy tenant on %s using (%s) with check (%s)', p_table, p_condition, p_condition);
+  execute format('create policy tenant on %s using (%s) with check (%s)',
+                 p_table, p_condition, coalesce(p_check, p_condition));
   execute format('drop policy if exists definer on %s', p_table);
   if p_definer then
     execute format(
       'create policy definer on %s to ragdb_definer using (true) with check (true)', p_table);
   end if;
+  -- Functions refuse first and in words; these hold for whatever SQL reaches the service's login.
+  foreach v_command in array '{insert,update,delete}'::text[] loop
+    v_policy := 'may_' || v_command;
+    execute format('drop policy if exists %I on %s', v_policy, p_table);
+    if p_write is not null then
+      execute format('create policy %I on %s as restrictive for %s to ragdb_service, ragdb_admin %s',
+                     v_policy, p_table, v_command,
+                     case when v_command <> 'insert' then format('using (%s) ', p_write) else '' end
+                     || case when v_command <> 'delete' then format('with check (%s)', p_write)
+                          else '' end);
+    end if;
+  end loop;
 end;
 $$;
 
-comment on function ragdb_private.protect(regclass, text, boolean) is
-$$Enable row level security on a table with the one policy for requests, and one for definer
-functions where they need the table.$$;
+comment on function ragdb_private.protect(regclass, text, boolean, text, text) is
+$$Enable row level security on a table: a policy for requests, one for definer functions where they
+need the table, and what a writer must be allowed.
+
+p_check: what a new row must fulfil, if not what a readable one does.$$;
 
 do $$
 declare
   c_org constant text := 'org_no = (select ragdb.current_org_no())';
   c_scope constant text := c_org || ' and scope_no = any ((select ragdb.current_scopes())::int4[])';
   c_own constant text := c_org || ' and user_no = (select ragdb.current_user_no())';
+  c_visible constant text := c_org || ' and exists (select from ragdb_data.scope s'
+    ' where s.org_no = %1$I.org_no and s.workspace_no = %1$I.workspace_no)';
+  c_may constant text := '(select ragdb_data._may(%L))';
   v_table text;
 begin
-  foreach v_table in array
-    '{organization,membership,workspace,workspace_member,scope,api_key}'::text[]
-  loop
+  foreach v_table in array '{organization,membership}'::text[] loop
     perform ragdb_private.protect(format('ragdb_data.%I', v_table), c_org, true);
   end loop;
-  perform ragdb_private.protect('ragdb_data.data_source', c_org, false);
+  perform ragdb_private.protect('ragdb_data.scope', c_scope, true);
+  perform ragdb_private.protect('ragdb_data.workspace', format(c_visible, 'workspace'), true,
+                                format(c_may, 'rag:config'), c_org);
+  perform ragdb_private.protect('ragdb_data.workspace_member',
+                                format(c_visible, 'workspace_member'), true,
+                                format(c_may, 'user:manage'));
+  perform ragdb_private.protect('ragdb_data.api_key', c_org, true,
+    format(c_may || ' and (user_no = (select ragdb.current_user_no()) or ' || c_may || ')',
+           'api:manage', 'user:manage'));
+  drop policy may_update on ragdb_data.api_key;
+  execute format('create policy may_update on ragdb_data.api_key as restrictive for update'
+                 ' to ragdb_service, ragdb_admin using (%1$s) with check (%1$s and revoked_at is not null)',
+                 format(c_may || ' and (user_no = (select ragdb.current_user_no()) or ' || c_may || ')',
+                        'api:manage', 'user:manage'));
   foreach v_table in array
-    '{body,document,document_fact,posting,dead_chunk,segment,segment_posting,slot,'
+    '{data_source,body,document,document_fact,posting,dead_chunk,segment,segment_posting,slot,'
     'chunk,chunk_word,chunk_vector}'::text[]
   loop
-    perform ragdb_private.protect(format('ragdb_data.%I', v_table), c_scope, false);
+    perform ragdb_private.protect(format('ragdb_data.%I', v_table), c_scope, v_table = 'document',
+                                  format(c_may, 'data:write'));
   end loop;
   for v_table in
     select i.inhrelid::regclass::text
@@ -54,10 +87,12 @@ begin
      where i.inhparent = 'ragdb_data.chunk_vector'::regclass
      order by 1
   loop
-    perform ragdb_private.protect(v_table::regclass, c_scope, false);
+    perform ragdb_private.protect(v_table::regclass, c_scope, false, format(c_may, 'data:write'));
   end loop;
-  perform ragdb_private.protect('ragdb_data.answer', c_own, true);
-  perform ragdb_private.protect('ragdb_data.answer_citation', c_own, false);
+  foreach v_table in array '{answer,answer_citation}'::text[] loop
+    perform ragdb_private.protect(format('ragdb_data.%I', v_table), c_own, true,
+                                  format(c_may, 'rag:read'));
+  end loop;
 
   -- An account is seen by those who share an organization with it.
   perform ragdb_private.protect('ragdb_data.app_user',

@@ -69,7 +69,9 @@ grant select, insert on ragdb_data.organization, ragdb_data.app_user, ragdb_data
   to ragdb_definer;
 grant select, insert, update on ragdb_data.membership, ragdb_data.scope, ragdb_data.api_key
   to ragdb_definer;
-grant select on ragdb_data.role, ragdb_data.workspace_member to ragdb_definer;
+grant select on ragdb_data.role to ragdb_definer;
+grant select, insert on ragdb_data.workspace_member to ragdb_definer;
+grant select on ragdb_data.document, ragdb_data.answer_citation to ragdb_definer;
 grant select, delete on ragdb_data.answer to ragdb_definer;
 grant select on ragdb_private.context_key to ragdb_definer;
 grant select, insert on ragdb_private.api_key_hash, ragdb_private.login to ragdb_definer;

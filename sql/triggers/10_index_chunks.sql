@@ -138,5 +138,15 @@ create or replace trigger unindex_old_chunks
 
 create or replace trigger forget_answers
   after delete on ragdb_data.answer_citation
-  referencing old table as old_citation
+  referencing old table as old_row
+  for each statement execute function ragdb_private.forget_answers();
+
+create or replace trigger forget_answers
+  after update on ragdb_data.document
+  referencing old table as old_row new table as new_row
+  for each statement execute function ragdb_private.forget_answers();
+
+create or replace trigger forget_answers
+  after update on ragdb_data.body
+  referencing old table as old_row new table as new_row
   for each statement execute function ragdb_private.forget_answers();

@@ -18,7 +18,8 @@ select d.id as document_id, d.external_id, d.title, d.url, d.mime,
        d.created_at, d.updated_at
   from ragdb_data.document d
   join ragdb_data.data_source s on s.org_no = d.org_no and s.source_no = d.source_no
-  join ragdb_data.workspace w on w.org_no = d.org_no and w.workspace_no = d.workspace_no
+  left join ragdb_data.workspace w
+    on w.org_no = d.org_no and w.workspace_no = d.workspace_no
   join ragdb_data.scope c on c.org_no = d.org_no and c.scope_no = d.scope_no
   join ragdb_data.body b on b.org_no = d.org_no and b.body_no = d.body_no
  where d.org_no = ragdb.current_org_no();
@@ -79,7 +80,7 @@ may read.$$;
 create or replace view ragdb.members
   with (security_invoker = true)
 as
-select u.id as user_id, u.email, u.name, m.role, u.is_active, m.created_at
+select u.id as user_id, u.email, m.name, m.role, u.is_active, m.created_at
   from ragdb_data.membership m
   join ragdb_data.app_user u on u.user_no = m.user_no
  where m.org_no = ragdb.current_org_no();

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from typing import LiteralString
 
-SCHEMAS = ("ragdb", "ragdb_data", "ragdb_private")
-REQUEST_ROLES = ("ragdb_service", "ragdb_worker", "ragdb_analyst", "ragdb_admin")
 
 # Functions that run with more rights than their caller. Adding one is a decision: at most twelve.
 DEFINERS = (
-    "ragdb.add_member(text,text,text)",
-    "ragdb.begin_context(text)",
-    "ragdb.begin_operator_context(text)",
-    "ragdb.create_api_key(text,text,text[],text,timestamp with time zone)",
-    "ragdb.create_organization(text,text,text,text)",
-    "ragdb.organizations()",
-    "ragdb.record_use()",
-    "ragdb.version()",
-    "ragdb_data._context()",
-    "ragdb_data._open_scope(integer,text)",
-    "ragdb_data._register_login(name,text,text)",
-    "ragdb_private.forget_answers()",
+    "ragdb.add_member",
+    "ragdb.begin_context",
+    "ragdb.begin_operator_context",
+    "ragdb.create_api_key",
+    "ragdb.create_organization",
+    "ragdb.organizations",
+    "ragdb.record_use",
+    "ragdb.version",
+    "ragdb_data._context",
+    "ragdb_data._open_scope",
+    "ragdb_data._register_login",
+    "ragdb_private.forget_answers",
 )
-
-# Parsed when created, so that no search path can bend them, and inlined for it.
-WITHOUT_SEARCH_PATH = ("ragdb_private.mac(text,bytea,bytea)",)
-
-# Tables whose rows are the same for everybody.
-GLOBAL_TABLES = ("role", "embedding_token", "embedding_table_version")
 
 # Keys that lead with no organization: what identifies one, or spans them all.
 GLOBAL_KEYS = (
@@ -179,7 +171,8 @@ RULES: dict[str, LiteralString] = {
         select p.oid::regprocedure from pg_proc p
          where p.pronamespace in {_OURS}
            and not coalesce('search_path=pg_catalog, pg_temp' = any (p.proconfig), false)
-           and p.oid <> 'ragdb_private.mac(text, bytea, bytea)'::regprocedure
+           -- Parsed when it was created, no search path can bend it.
+           and p.prosqlbody is null
     """,
     "a function or view without a comment": f"""
         select p.oid::regprocedure::text from pg_proc p

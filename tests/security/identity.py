@@ -79,16 +79,30 @@ def _logins_are_their_members(connection: Connection, world: World) -> bool:
 
 
 def answers_go_with_their_documents(connection: Connection, world: World) -> bool:
-    """Whoever asked: an answer without its citations would keep deleted text."""
+    """Whoever asked: an answer that stays would keep text that was deleted or replaced."""
+    item = world.acme.items[0]
+    again = {
+        name: item.fields[name] for name in ("p_title", "p_external_id", "p_source")
+    } | {"p_content": "Something else."}
     with rolled_back(connection):
         with acting(connection, "ragdb_service", world.acme.keys["admin"]):
-            connection.execute("select ragdb.delete_document(%s)", (world.acme.items[0].id,))
+            connection.execute("select ragdb.delete_document(%s)", (item.id,))
         connection.execute("reset role")
-        row = connection.execute(
+        without_citation = connection.execute(
             "select count(*) from ragdb_data.answer a where not exists (select from"
             " ragdb_data.answer_citation c where (c.org_no, c.answer_no) = (a.org_no, a.answer_no))"
         ).fetchone()
-    return row == (0,)
+    with rolled_back(connection):
+        with acting(connection, "ragdb_service", world.acme.keys["admin"]):
+            named = ", ".join(f"{name} => %({name})s" for name in again)
+            connection.execute(f"select ragdb.put_document({named})".encode(), again)
+        connection.execute("reset role")
+        without_text = connection.execute(
+            "select count(*) from ragdb_data.answer_citation c join ragdb_data.document d"
+            " using (org_no, document_no) join ragdb_data.body b on b.org_no = d.org_no"
+            " and b.body_no = d.body_no where position(c.quote in b.content) = 0"
+        ).fetchone()
+    return without_citation == without_text == (0,)
 
 
 def _ask(

@@ -54,17 +54,29 @@ def _policies(connection: Connection) -> Iterator[Mutant]:
     rows = connection.execute(
         """
         select p.polrelid::regclass::text, quote_ident(p.polname), p.polqual is not null,
-               p.polwithcheck is not null
+               p.polwithcheck is not null, p.polcmd
           from pg_policy p
           join pg_class c on c.oid = p.polrelid
          where c.relnamespace = 'ragdb_data'::regnamespace
            and coalesce(pg_get_expr(p.polqual, p.polrelid), '') <> 'true'
+           -- What nobody is granted needs no policy.
+           and (p.polcmd in ('*', 'r')
+                or exists (select from unnest(p.polroles) r(role)
+                            where case p.polcmd
+                                    when 'a' then has_any_column_privilege(r.role, c.oid, 'insert')
+                                    when 'w' then has_any_column_privilege(r.role, c.oid, 'update')
+                                    else has_table_privilege(r.role, c.oid, 'delete') end))
          order by 1, 2
         """
     ).fetchall()
-    for table, policy, has_using, has_check in rows:
+    for table, policy, has_using, has_check, command in rows:
         where = f"{policy} on {table}"
         yield Mutant("policy dropped", where, f"drop policy {where}", (table,))
+        if has_using and has_check and command == "w":
+            # What may not be written is refused by either half.
+            statement = f"alter policy {where} using (true) with check (true)"
+            yield Mutant("policy lets all be updated", where, statement, (table,))
+            continue
         if has_using:
             yield Mutant("policy reads all", where, f"alter policy {where} using (true)", (table,))
         if has_check:
@@ -143,7 +155,7 @@ _CALLERS = {
     "_search": ("search", "explain_search"),
     "index_new_chunks": ("put_document", "put_documents"),
     "unindex_old_chunks": ("delete_documents", "put_documents"),
-    "forget_answers": ("delete_documents", "delete_document"),
+    "forget_answers": ("delete_documents", "put_document"),
     "visible_scopes": ("begin_context",),
     "_drop_orphan_bodies": ("delete_documents",),
 }

@@ -28,7 +28,7 @@ def populate(superuser_url: str) -> World:
     """Fill a freshly installed database."""
     with psycopg.connect(superuser_url, autocommit=True, row_factory=dict_row) as connection:
         populator = Populator(connection)
-        populator.restart_numbers(workspace=2)
+        populator.restart_numbers(workspace=2, document=2)
         acme = populator.organization("acme", guest="viewer")
         populator.restart_numbers()
         globex = populator.organization("globex", guest="admin")
@@ -166,22 +166,23 @@ class Populator:
                 " and org_no = (select max(org_no) from ragdb_data.organization)"
             )
         for slug, is_open, member in plan:
+            name = self.word(party.domain if is_open else domain)
             made = self._call(
-                admin, "create_workspace", p_slug=slug, p_name=self.word(domain), p_is_open=is_open
+                admin, "create_workspace", p_slug=slug, p_name=name, p_is_open=is_open
             )[0]
             if member:
                 self._call(
                     admin, "add_workspace_member", p_workspace=slug, p_email=party.emails[member]
                 )
             party.workspaces[slug] = str(made["workspace_id"])
-            self.vocabulary.domains[domain].add(str(made["workspace_id"]))
+            self.vocabulary.domains[party.domain if is_open else domain].add(str(made["workspace_id"]))
         party.closed = plan[0][0]
         party.ids["closed"] = party.workspaces[party.closed]
 
     def _documents(self, party: Party) -> None:
         domain = party.domain
         self._plain(party, "sealed", f"{COMMON} Sealed, then deleted.")
-        # One body for two documents here, three chunks and bodies more there: the numbers drift.
+        # One text for two documents here, more chunks and documents there: the numbers drift.
         if domain == "acme":
             for name in ("one", "two"):
                 self._plain(party, name, COMMON + " It is said twice.")
@@ -193,7 +194,7 @@ class Populator:
         plan = (
             (domain, "admin", "default", "workspace"),
             (domain, "eddy", "default", "organization"),
-            (f"{domain}/closed", "admin", second, "workspace"),
+            (f"{domain}/closed" if domain == "acme" else domain, "admin", second, "workspace"),
             (f"{domain}/closed", "carol", party.closed, "workspace"),
             (f"{domain}/carol", "carol", "default", "private"),
             (f"{domain}/carol", "carol", party.closed, "private"),

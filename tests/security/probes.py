@@ -13,8 +13,8 @@ from recipes import Call, Function, Recipes, functions
 from subjects import OPERATORS_ONLY, Boundary, Connection, Subject, rolled_back, step_down
 from world import UUID, World, found
 
-# What is new or measured at each call and says nothing of anybody's data.
-_TIMINGS = re.compile(r'(\w+_ms\\?"*: )[\d.e-]+')
+# What is measured or new at each call and says nothing of anybody's data.
+TIMINGS = re.compile(r'(\w+_ms\\?"*: )[\d.e-]+')
 _NEW = re.compile(rf"{UUID.pattern}|rdb_[\w-]{{6,}}|\b1\d{{4}}\b|\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d[.\d+]*")
 # Arrays of ids come in the order of whatever plan was chosen.
 _NUMBERS = re.compile(r"\{(\d+(?:,\d+)+)\}")
@@ -129,7 +129,7 @@ def _comparable(call: Call, outcome: Outcome) -> Outcome:
     def clean(text: str | None) -> str | None:
         if text is None:
             return None
-        text = _TIMINGS.sub(r"\1", text)
+        text = TIMINGS.sub(r"\1", text)
         text = _NUMBERS.sub(_in_order, text)
         return _NEW.sub("?", text) if call.function.volatility == "v" else text
 

@@ -117,12 +117,15 @@ class Recipes:
                    (select workspace_no from ragdb_data.workspace
                      where org_no = %s and slug = 'default'),
                    array(select workspace_no from ragdb_data.workspace
-                          where not is_open or org_no <> %s)
+                          where not is_open or org_no <> %s),
+                   (select id from ragdb_data.workspace where org_no = %s and slug = 'default'),
+                   array(select id from ragdb_data.workspace where not is_open or org_no <> %s)
             """,
-            (QUESTION, QUESTION, acme.org_no, acme.org_no),
+            (QUESTION, QUESTION, *[acme.org_no] * 4),
         ).fetchone()
         assert row
-        self.terms, self.embedding, self.workspace_no, self.workspace_nos = row
+        self.terms, self.embedding, self.workspace_no, self.workspace_nos = row[:4]
+        self.workspace_id, self.workspace_ids = row[4:]
         self.known = self._known()
 
     def calls(self, function: Function) -> Iterator[Call]:
@@ -168,6 +171,10 @@ class Recipes:
         puts = [
             {"external_id": name, "title": "Common", "content": text} for name, text in texts.items()
         ]
+        changed = {
+            **self.world.acme.items[2].fields,
+            "p_content": COMMON, "p_workspace": "default", "p_visibility": "organization",
+        } if self.subject.bypasses_policies else {}
         cited = [self.world.acme.items[0].id] if self.subject.bypasses_policies else []
         question = {"p_question": "Which text is said twice?", "p_limit": 3, "p_filters": None}
         return {
@@ -178,7 +185,7 @@ class Recipes:
                     "p_content": put["content"], "p_chunking": None,
                 }
                 for put in puts
-            ],
+            ] + [changed],
             "delete_documents": [
                 {"p_document_ids": [id_]} for id_ in (ids["common"], ids["one"], *cited)
             ],
@@ -188,7 +195,7 @@ class Recipes:
             "_passages": [question],
             "_fuse": [{"p_sealed_chunks": [*range(1, 30)]}],
             "_sealed_candidates": [{"p_chunks": [*range(1, 30)]}],
-            "_rewrite_body": [{"p_body_no": self.world.acme.items[0].body_no}],
+            "_rewrite_body": [{"p_body_no": self.world.acme.items[0].body_no} for _ in cited],
             "_seal": [{"p_chunks": [*range(1, 30)]}],
             "_nearest": [{"p_matching": 20_000, "p_depth": 3}],
             "_documents_where": [
@@ -254,6 +261,8 @@ class Recipes:
             "p_mode": ("hybrid", ["keyword", "vector"]),
             "p_workspace": ("default", workspaces),
             "p_workspace_no": (self.workspace_no, self.workspace_nos),
+            "p_workspace_id": (self.workspace_id, self.workspace_ids),
+            "_matching_documents p_depth": (1, []),
             "p_document_id": ids,
             "p_after": ids,
             "p_document_ids": ([own.id], [[item.id for item in others]]),
@@ -313,6 +322,7 @@ class Recipes:
             "p_chunking": ('{"size": 64}', []),
             "p_expires_at": ("2100-01-01", []),
             "p_ordinal": (1, []),
+            "p_heading_path": (["Keys"], []),
             "p_sha256": (b"\0" * 32, []),
             "p_words": (["vault", "key"], []),
             "p_texts": (["vault", "key"], []),

@@ -163,9 +163,9 @@ class Boundary:
         """The subject's own rows, table by table: how many, and a hash of what is not new by nature."""
         tables = list(self.hidden(connection))
         union = " union all ".join(
-            f"select '{name}=' || count(*) || '/' || left(md5(coalesce(string_agg(r.t, '' order by r.t), '')), 6)"
-            f" as n from (select regexp_replace(row({', '.join(_lasting(columns))})::text, %(uuid)s, '', 'g')"
-            f" as t from ragdb_data.{name} where coalesce(not ({condition}), true)) r"
+            f"select '{name}=' || count(*) || '/' || coalesce(sum(hashtextextended(regexp_replace(row("
+            f"{', '.join(_lasting(columns))})::text, %(uuid)s, '', 'g'), 0)::numeric %% 99991), 0) as n"
+            f" from ragdb_data.{name} where coalesce(not ({condition}), true)"
             for name, columns, condition, _ in tables
         )
         row = connection.execute(
@@ -176,18 +176,19 @@ class Boundary:
         return row[0]
 
     def fingerprint(self, connection: Connection) -> str:
-        """One hash over all hidden rows: what a subject must not be able to change."""
+        """Versions of all hidden rows: what a subject must not be able to change or touch."""
         tables = list(self.hidden(connection))
         union = " union all ".join(
-            f"select md5(string_agg(r.t, '' order by r.t)) from (select row({', '.join(columns)})::text"
-            f" as t from ragdb_data.{name} where {condition}) r"
-            for name, columns, condition, _ in tables
+            f"select '{name}' as name, sum(hashtextextended(ctid::text || xmin || tableoid, 0)::numeric)"
+            f" as versions from ragdb_data.{name} where {condition}"
+            for name, _, condition, _ in tables
         )
         row = connection.execute(
-            f"select md5(string_agg(coalesce(u.md5, '-'), '')) from ({union}) u".encode(), tables[0][3]
+            f"select string_agg(u.name || u.versions, ' ' order by u.name) from ({union}) u".encode(),
+            tables[0][3],
         ).fetchone()
         assert row
-        return row[0]
+        return str(row[0])
 
 
 def step_down(connection: Connection, world: World, subject: Subject) -> None:

@@ -30,7 +30,7 @@ def test_nothing_breaks_the_rule(db: Connection, rule: str, count: Count) -> Non
 
 def definers(db: Connection) -> tuple[str, ...]:
     rows = db.execute(
-        "select p.oid::regprocedure::text from pg_proc p"
+        "select p.pronamespace::regnamespace || '.' || p.proname from pg_proc p"
         " where p.prosecdef and p.pronamespace::regnamespace::text ~ '^ragdb' order by 1"
     ).fetchall()
     return tuple(name for (name,) in rows)

@@ -11,7 +11,7 @@ import pytest
 from probes import Looker
 from subjects import BY_NAME, Subject, rolled_back
 from world import World
-from writes import REFUSED, granted, powerless_writes, write_leaks
+from writes import REFUSED, door_leaks, granted, powerless_writes, write_leaks
 
 Look = Callable[[Subject], Looker]
 Count = Callable[[str, int], None]
@@ -48,23 +48,12 @@ def test_a_key_without_permissions_writes_nothing(look: Look, count: Count) -> N
     assert not problems, "\n".join(problems)
 
 
-@pytest.mark.parametrize("name", ["vera", "eddy"])
-def test_nobody_lets_themselves_into_a_closed_workspace(
-    name: str, look: Look, world: World
+@pytest.mark.parametrize(("name", "person"), [("vera", "vera"), ("eddy", "eddy"), ("carol", "eddy")])
+def test_nobody_is_let_into_a_closed_workspace(
+    name: str, person: str, look: Look, world: World
 ) -> None:
-    looker = look(BY_NAME[name])
-    with rolled_back(looker.connection):
-        looker.step_down()
-        outcome = looker.ask_and_keep(
-            "insert into ragdb_data.workspace_member (org_no, workspace_no, user_no)"
-            " select ragdb.current_org_no(), n, ragdb.current_user_no() from generate_series(1, 9) n"
-            " where n in (select s.workspace_no from ragdb_data.scope s) or n < 3"
-            " on conflict do nothing"
-        )
-        assert outcome.error[:1] == (REFUSED,)
-        looker.step_down()
-        seen = looker.ask("select slug from ragdb.workspaces")
-        assert world.acme.closed not in seen.rows
+    """Neither by those outside nor by those inside: that is for who manages people."""
+    assert door_leaks(look(BY_NAME[name]), world.acme.emails[person]) == []
 
 
 def test_a_revoked_key_stays_revoked(look: Look, world: World) -> None:
@@ -72,11 +61,10 @@ def test_a_revoked_key_stays_revoked(look: Look, world: World) -> None:
     with rolled_back(looker.connection):
         looker.step_down()
         looker.ask_and_keep(f"select ragdb.revoke_api_key('{world.acme.ids['key']}')")
-        for value in ("null", "'2100-01-01'"):
-            outcome = looker.ask(
-                f"update ragdb_data.api_key set revoked_at = {value} where revoked_at is not null returning 1"
-            )
-            assert outcome.error[:1] == (REFUSED,) or not outcome.rows
+        outcome = looker.ask(
+            "update ragdb_data.api_key set revoked_at = null where revoked_at is not null returning 1"
+        )
+        assert outcome.error[:1] == (REFUSED,) or not outcome.rows
 
 
 def test_deleting_a_citation_deletes_no_answer_of_others(look: Look) -> None:

@@ -113,7 +113,8 @@ def _is_refused(outcome: Outcome) -> bool:
 def _changes(looker: Looker, statement: str) -> bool:
     """Whether a hidden row is gone or has another version after the statement."""
     # Whoever deletes a document takes the answers along that quote it, whoever asked.
-    spared = "answer" if statement == "delete from ragdb_data.document" else " "
+    takes_documents = ("delete from ragdb_data.document", "delete from ragdb_data.data_source")
+    spared = "answer" if statement in takes_documents else " "
     with rolled_back(looker.connection):
         versions = _versions(looker, spared)
         return not looker.ask_and_keep(statement).error and _versions(looker, spared) != versions
@@ -154,3 +155,26 @@ def powerless_writes(looker: Looker, grants: list[Granted]) -> tuple[list[str], 
                 if not _is_refused(outcome):
                     problems.append(f"{looker.subject.name}: {statement[:160]} {outcome.error}")
     return problems, tried
+
+
+def door_leaks(looker: Looker, person: str) -> list[str]:
+    """Ways to let a person into a closed workspace without managing people."""
+    theirs = (
+        "select m.org_no, w.workspace_no, m.user_no from ragdb_data.membership m"
+        " join ragdb_data.app_user u using (user_no)"
+        f" cross join generate_series(1, 9) w(workspace_no) where u.email = '{person}'"
+    )
+    statements = (
+        f"insert into ragdb_data.workspace_member {theirs} and exists (select from"
+        " ragdb_data.workspace k where k.workspace_no = w.workspace_no and not k.is_open)"
+        " on conflict do nothing returning 'in'",
+        f"update ragdb_data.workspace_member set user_no = t.user_no from ({theirs}) t"
+        " where workspace_member.workspace_no = t.workspace_no returning 'in'",
+    )
+    with rolled_back(looker.connection):
+        looker.step_down()
+        return [
+            f"{looker.subject.name}: {statement[:60]} lets {person} in"
+            for statement in statements
+            if not _is_refused(looker.ask(statement))
+        ]

@@ -19,7 +19,9 @@ def test_an_analyst_searches_in_plain_sql(acme, globex, database):
             " join (values ('default', 1)) v(source, n) on v.source = d.source"
         ).fetchall()
         assert [row[0] for row in rows] == ["Acme keys"]
-        assert analyst.execute("select answer from ragdb.ask('How often do keys rotate?')").fetchone()
+        assert analyst.execute(
+            "select answer from ragdb.ask('How often do keys rotate?')"
+        ).fetchone()
         assert analyst.execute("select organization from ragdb.whoami()").fetchone() == ("acme",)
         with pytest.raises(psycopg.Error) as error:
             analyst.execute("select ragdb.put_document('x')")
@@ -50,4 +52,6 @@ def test_the_installer_creates_analysts(acme, database, db):
             p_login="test_by_installer", p_org="acme", p_password="secret",
         )  # fmt: skip
     database.logins.append("test_by_installer")
-    assert db.execute("select rolcanlogin from pg_roles where rolname = 'test_by_installer'").fetchone()
+    assert db.execute(
+        "select rolcanlogin from pg_roles where rolname = 'test_by_installer'"
+    ).fetchone()

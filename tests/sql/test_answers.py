@@ -1,4 +1,4 @@
-"""Answers: every quote is in the stored text where it says, and nothing is said without evidence."""
+"""Answers: every quote is in the stored text where it says, and nothing is said without one."""
 
 from __future__ import annotations
 
@@ -108,7 +108,8 @@ def test_answers_are_the_askers_own(handbook):
 
 
 def test_code_is_no_sentence(acme):
-    text = "Keys rotate every ninety days.\n\n```sh\n# Keys rotate every ninety days here.\nrotate --keys\n```\n"
+    code = "```sh\n# Keys rotate every ninety days here.\nrotate --keys\n```\n"
+    text = "Keys rotate every ninety days.\n\n" + code
     acme.put(text, p_mime="text/markdown", p_title="Keys")
     answer = acme.call("ask", p_question="How often do keys rotate?")[0]
     assert [c["quote"] for c in answer["citations"]] == ["Keys rotate every ninety days."]

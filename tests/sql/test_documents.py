@@ -34,8 +34,8 @@ def test_what_is_put_is_found(acme):
 
 def test_document_comes_back_as_it_was_given(acme):
     fields = {
-        "title": "Ünïcode 🗝", "external_id": "a/b.md", "url": "https://x.test", "mime": "text/markdown",
-        "labels": ["hr", "legal"], "metadata": {"a": {"b": [1, None, "x"]}}, "language": "de",
+        "title": "Ünïcode 🗝", "external_id": "a/b.md", "url": "https://x.test",
+        "mime": "text/markdown", "labels": ["hr", "legal"], "metadata": {"a": {"b": [1, None, "x"]}}, "language": "de",
         "date": "2025-01-31T12:00:00Z", "content": "# Kopf\r\n\r\nText 🗝 mit Umlauten: äöü.\n",
     }  # fmt: skip
     put = acme.put_many([fields], p_source="wiki")[0]
@@ -252,7 +252,8 @@ def test_concurrent_writers_of_one_document(acme, database):
 def test_chunk_written_any_other_way_is_indexed(acme, db):
     acme.put(POLICY, p_external_id="k")
     db.execute(
-        "insert into ragdb_data.chunk (org_no, body_no, scope_no, ordinal, char_start, char_end, hash, content)"
+        "insert into ragdb_data.chunk"
+        " (org_no, body_no, scope_no, ordinal, char_start, char_end, hash, content)"
         " select org_no, body_no, scope_no, 1, 0, 5, '', 'Walruses eat clams.' from ragdb_data.body"
     )
     for mode in ("keyword", "vector", "hybrid"):
@@ -271,7 +272,12 @@ def test_two_documents_swap_their_texts(acme):
     acme.put_many(
         [{"external_id": x, "title": x, "content": f"About {y}."} for x, y in ("ax", "by")]
     )
-    acme.put_many([{"external_id": x, "title": x, "content": f"About {y}."} for x, y in ("ay", "bx")])
+    acme.put_many(
+        [{"external_id": x, "title": x, "content": f"About {y}."} for x, y in ("ay", "bx")]
+    )
     for title, content in (("a", "About y."), ("b", "About x.")):
         document = next(d for d in acme.read("documents") if d["title"] == title)
-        assert acme.call("get_document", p_document_id=document["document_id"])[0]["content"] == content
+        assert (
+            acme.call("get_document", p_document_id=document["document_id"])[0]["content"]
+            == content
+        )

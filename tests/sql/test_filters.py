@@ -8,13 +8,15 @@ from ragdb.errors import RagdbError
 
 DOCUMENTS = [
     {"external_id": "a", "title": "Alpha report", "language": "en", "labels": ["hr", "legal"],
-     "date": "2025-01-10", "metadata": {"year": 2024, "team": {"name": "Blue"}, "tags": ["x", "y"]}},
+     "date": "2025-01-10",
+     "metadata": {"year": 2024, "team": {"name": "Blue"}, "tags": ["x", "y"]}},
     {"external_id": "b", "title": "Beta report", "language": "de", "labels": ["hr"],
-     "date": "2025-06-30T22:00:00Z", "metadata": {"year": 2025, "team": {"name": "green"}, "final": True}},
+     "date": "2025-06-30T22:00:00Z",
+     "metadata": {"year": 2025, "team": {"name": "green"}, "final": True}},
     {"external_id": "c", "title": "Gamma memo", "labels": [],
      "metadata": {"year": "2023", "team": None, "note": "z" * 400 + " Needle " + "z" * 50}},
-    {"external_id": "d", "title": "Delta memo", "language": "es", "labels": ["ops"], "date": "2026-01-01",
-     "metadata": {"year": 1.5e3, "tags": [{"k": "deep"}], "it's": "quoted"}},
+    {"external_id": "d", "title": "Delta memo", "language": "es", "labels": ["ops"],
+     "date": "2026-01-01", "metadata": {"year": 1.5e3, "tags": [{"k": "deep"}], "it's": "quoted"}},
 ]  # fmt: skip
 
 

@@ -101,7 +101,18 @@ def test_languages(acme):
 @pytest.mark.parametrize("mode", ["hybrid", "vector"])
 def test_pages_are_stable_and_complete(acme, mode):
     random.seed(7)
-    words = "river stone cloud ember frost maple canyon harbor meadow lantern".split()
+    words = [
+        "river",
+        "stone",
+        "cloud",
+        "ember",
+        "frost",
+        "maple",
+        "canyon",
+        "harbor",
+        "meadow",
+        "lantern",
+    ]
     acme.put_many(
         [
             {"external_id": str(n), "content": f"{n} " + " ".join(random.choices(words, k=12))}
@@ -202,7 +213,8 @@ def test_bad_input_has_a_name(fruit):
 
 
 ANY_TEXT = [
-    "the of and", "!!! ???", "'; drop table x; --", "\\", "%_*", "a:* & | !b <-> (", "🗝️🔑", "日本語の文書",
+    "the of and", "!!! ???", "'; drop table x; --", "\\", "%_*", "a:* & | !b <-> (", "🗝️🔑",
+    "日本語の文書",
     "e\u0301\u0301\u0301", "\u202e\u200d\ufeff", "x" * 10_000, "[[(({{", "$1 %s {}",
 ]  # fmt: skip
 

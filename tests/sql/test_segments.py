@@ -1,4 +1,4 @@
-"""Sealed postings: whatever is sealed, deleted or sealed anew, search returns what it did from plain rows."""
+"""Sealed postings: sealed, deleted from or sealed anew, search finds what it did in plain rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def library(acme):
             {
                 "external_id": str(n),
                 "title": WORDS[n % 90] if n % 4 else "!",
-                "content": f"{n} " + " ".join(random.choices(WORDS, weights, k=random.randint(5, 30))),
+                "content": f"{n} "
+                + " ".join(random.choices(WORDS, weights, k=random.randint(5, 30))),
                 "labels": [f"l{n % 40}"],
             }
             for n in range(9_000)
@@ -31,7 +32,12 @@ def library(acme):
     return acme
 
 
-QUERIES = ["word3 word17 word250", "word0 word1", "word399", "word40 word40 word80 word333 word5 word120"]
+QUERIES = [
+    "word3 word17 word250",
+    "word0 word1",
+    "word399",
+    "word40 word40 word80 word333 word5 word120",
+]
 
 
 def answers(acme) -> list[tuple[object, ...]]:
@@ -54,7 +60,9 @@ def done(acme) -> dict[str, int]:
 def test_sealing_changes_no_result(library, db):
     before = answers(library)
     assert done(library)["seal chunks"] == 8_000
-    assert db.execute("select count(*) from ragdb_data.posting where term = 0").fetchone()[0] == 1_000
+    assert (
+        db.execute("select count(*) from ragdb_data.posting where term = 0").fetchone()[0] == 1_000
+    )
     assert answers(library) == before
     assert done(library)["seal chunks"] == 0
 
@@ -83,7 +91,11 @@ def test_sealing_beside_deletes_and_searches(library, database):
         def run() -> None:
             try:
                 with Database.connect(database.url) as service:
-                    work(lambda function, **a: service.call(Caller(api_key=library.key), function, **a))
+                    work(
+                        lambda function, **a: service.call(
+                            Caller(api_key=library.key), function, **a
+                        )
+                    )
             except BaseException as error:
                 failures.append(error)
 

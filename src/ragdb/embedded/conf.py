@@ -42,6 +42,8 @@ def server_conf(home: Path, sockets: Path, listen_addresses: str, port: int) -> 
         "dynamic_shared_memory_type": _dynamic_shared_memory(2 * maintenance),
         "random_page_cost": "1.1",
         "jit": "off",
+        # The sooner a growing table is analyzed, the sooner sessions plan for its size.
+        "autovacuum_naptime": "15s",
         "max_wal_size": "2GB",
         "checkpoint_timeout": "15min",
         "wal_compression": "on",
