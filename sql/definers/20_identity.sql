@@ -23,7 +23,8 @@ begin
   end if;
   v_user := ragdb_private.ensure_user(p_admin_email);
   insert into ragdb_data.membership (org_no, user_no, role, name)
-  values (v_org.org_no, v_user.user_no, 'admin', ragdb_private.display_name(p_admin_name, p_admin_email));
+  values (v_org.org_no, v_user.user_no, 'admin',
+          ragdb_private.display_name(p_admin_name, p_admin_email));
   insert into ragdb_data.workspace (org_no, slug, name)
   values (v_org.org_no, 'default', 'Default')
   returning workspace_no into v_workspace_no;
@@ -420,6 +421,6 @@ end;
 $$;
 
 comment on function ragdb_private.forget_answers() is
-$$Trigger: an answer goes when a document it quotes goes or changes its text, whoever's answer it is.
+$$Trigger: an answer goes when a document it quotes goes or changes its text, whoever's it is.
 
 Definer: whoever deletes a document may not read the answers of others.$$;

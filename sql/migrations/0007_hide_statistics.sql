@@ -16,7 +16,8 @@ begin
        and a.attnum > 0
        and not a.attisdropped
        and a.atttypid = any ('{text,text[],jsonb,bytea,uuid,float8}'::regtype[])
-       and case when c.relkind = 'i' then i.indkey[a.attnum - 1] = 0 else c.relkind in ('r', 'p') end
+       and case when c.relkind = 'i' then i.indkey[a.attnum - 1] = 0
+             else c.relkind in ('r', 'p') end
        and c.relname not in ('role', 'embedding_token', 'embedding_table_version')
   loop
     if v_column.relkind = 'i' then

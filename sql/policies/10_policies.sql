@@ -31,7 +31,8 @@ begin
     v_policy := 'may_' || v_command;
     execute format('drop policy if exists %I on %s', v_policy, p_table);
     if p_write is not null then
-      execute format('create policy %I on %s as restrictive for %s to ragdb_service, ragdb_admin %s',
+      execute format('create policy %I on %s as restrictive for %s'
+                     ' to ragdb_service, ragdb_admin %s',
                      v_policy, p_table, v_command,
                      case when v_command <> 'insert' then format('using (%s) ', p_write) else '' end
                      || case when v_command <> 'delete' then format('with check (%s)', p_write)
@@ -55,6 +56,9 @@ declare
   c_visible constant text := c_org || ' and exists (select from ragdb_data.scope s'
     ' where s.org_no = %1$I.org_no and s.workspace_no = %1$I.workspace_no)';
   c_may constant text := '(select ragdb_data._may(%L))';
+  c_key constant text := format(
+    c_may || ' and (user_no = (select ragdb.current_user_no()) or ' || c_may || ')',
+    'api:manage', 'user:manage');
   v_table text;
 begin
   foreach v_table in array '{organization,membership}'::text[] loop
@@ -66,19 +70,22 @@ begin
   perform ragdb_private.protect('ragdb_data.workspace_member',
                                 format(c_visible, 'workspace_member'), true,
                                 format(c_may, 'user:manage'));
-  perform ragdb_private.protect('ragdb_data.api_key', c_org, true,
-    format(c_may || ' and (user_no = (select ragdb.current_user_no()) or ' || c_may || ')',
-           'api:manage', 'user:manage'));
+  perform ragdb_private.protect('ragdb_data.api_key', c_org, true, c_key);
+  -- A revoked key stays revoked.
   drop policy may_update on ragdb_data.api_key;
   execute format('create policy may_update on ragdb_data.api_key as restrictive for update'
-                 ' to ragdb_service, ragdb_admin using (%1$s) with check (%1$s and revoked_at is not null)',
-                 format(c_may || ' and (user_no = (select ragdb.current_user_no()) or ' || c_may || ')',
-                        'api:manage', 'user:manage'));
+                 ' to ragdb_service, ragdb_admin'
+                 ' using (%1$s) with check (%1$s and revoked_at is not null)', c_key);
+  perform ragdb_private.protect(
+    'ragdb_data.data_source',
+    format(c_visible, 'data_source')
+    || ' and scope_no = any ((select ragdb.current_scopes())::int4[])',
+    false, format(c_may, 'data:write'));
   foreach v_table in array
-    '{data_source,body,document,document_fact,posting,dead_chunk,segment,segment_posting,slot,'
+    '{body,document,document_fact,posting,dead_chunk,segment,segment_posting,slot,'
     'chunk,chunk_word,chunk_vector}'::text[]
   loop
-    perform ragdb_private.protect(format('ragdb_data.%I', v_table), c_scope, v_table = 'document',
+    perform ragdb_private.protect(format('ragdb_data.%I', v_table), c_scope, false,
                                   format(c_may, 'data:write'));
   end loop;
   for v_table in

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import LiteralString
 
-
 # Functions that run with more rights than their caller. Adding one is a decision: at most twelve.
 DEFINERS = (
     "ragdb.add_member",
@@ -23,7 +22,8 @@ DEFINERS = (
 
 # Keys that lead with no organization: what identifies one, or spans them all.
 GLOBAL_KEYS = (
-    "api_key_hash_pkey", "app_user_email_key", "app_user_id_key", "app_user_pkey", "context_key_pkey",
+    "api_key_hash_pkey", "app_user_email_key", "app_user_id_key", "app_user_pkey",
+    "context_key_pkey",
     "embedding_table_version_pkey", "embedding_token_pkey", "install_pkey", "login_pkey",
     "membership_role_fkey", "membership_user_no_fkey", "migration_sum_pkey", "organization_id_key",
     "organization_slug_key", "role_pkey",
@@ -53,7 +53,8 @@ RULES: dict[str, LiteralString] = {
     "a permissive policy that lets everything through": """
         select p.polrelid::regclass, p.polname from pg_policy p
          where p.polpermissive
-           and 'true' in (pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
+           and 'true' in (pg_get_expr(p.polqual, p.polrelid),
+                          pg_get_expr(p.polwithcheck, p.polrelid))
            and p.polroles <> array['ragdb_definer'::regrole::oid]
            and p.polrelid::regclass::text <> all (
                  '{ragdb_data.role,ragdb_data.embedding_token,ragdb_data.embedding_table_version}')
@@ -68,9 +69,10 @@ RULES: dict[str, LiteralString] = {
                   where q.polrelid = i.inhparent
                     and (q.polname, q.polcmd, q.polpermissive, q.polroles)
                         = (p.polname, p.polcmd, p.polpermissive, p.polroles)
-                    and (pg_get_expr(q.polqual, q.polrelid), pg_get_expr(q.polwithcheck, q.polrelid))
-                        is not distinct from
-                        (pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)))
+                    and pg_get_expr(q.polqual, q.polrelid)
+                        is not distinct from pg_get_expr(p.polqual, p.polrelid)
+                    and pg_get_expr(q.polwithcheck, q.polrelid)
+                        is not distinct from pg_get_expr(p.polwithcheck, p.polrelid))
     """,
     "a partition with fewer policies than its parent": """
         select i.inhrelid::regclass
@@ -138,8 +140,10 @@ RULES: dict[str, LiteralString] = {
         select r.role, n.nspname
           from unnest('{ragdb_service,ragdb_worker,ragdb_analyst,ragdb_admin}'::text[]) r(role),
                pg_namespace n
-         where (n.nspname in ('ragdb_private', 'ai') and has_schema_privilege(r.role, n.oid, 'usage'))
-            or (n.nspname ~ '^(ragdb.*|ai|public)$' and has_schema_privilege(r.role, n.oid, 'create'))
+         where n.nspname in ('ragdb_private', 'ai')
+           and has_schema_privilege(r.role, n.oid, 'usage')
+            or n.nspname ~ '^(ragdb.*|ai|public)$'
+           and has_schema_privilege(r.role, n.oid, 'create')
     """,
     "an analyst or worker who may write": """
         select c.oid::regclass, r.role, k.command
@@ -190,7 +194,8 @@ RULES: dict[str, LiteralString] = {
     "an immutable function that names a table": f"""
         select p.oid::regprocedure from pg_proc p
          where p.pronamespace in {_OURS} and p.provolatile = 'i'
-           and pg_get_functiondef(p.oid) ~ '(from|join|into|update) ragdb_(data|private)\\.[a-z]+\\M(?!\\()'
+           and pg_get_functiondef(p.oid)
+               ~ '(from|join|into|update) ragdb_(data|private)\\.[a-z]+\\M(?!\\()'
     """,
     "a request role that owns something": """
         select r.rolname, d.classid::regclass, d.objid

@@ -62,9 +62,7 @@ def _keys_are_their_owners(connection: Connection, party: Party) -> bool:
 
 def _scopes_are_their_members(connection: Connection, world: World) -> bool:
     count = "select count(*) from ragdb_data.document"
-    return READABLE == {
-        who: _ask(connection, count, key=world.acme.keys[who]) for who in READABLE
-    }
+    return {who: _ask(connection, count, key=world.acme.keys[who]) for who in READABLE} == READABLE
 
 
 def _logins_are_their_members(connection: Connection, world: World) -> bool:
@@ -72,7 +70,8 @@ def _logins_are_their_members(connection: Connection, world: World) -> bool:
     inactive = "update ragdb_data.app_user set is_active = false"
     return (
         _ask(connection, WHO, login=login) == world.acme.org_no
-        and _ask(connection, "select permissions[1] from ragdb.context()", login=login) == "rag:read"
+        and _ask(connection, "select permissions[1] from ragdb.context()", login=login)
+        == "rag:read"
         and _ask(connection, WHO, login=login, before=inactive) is None
         and _ask(connection, WHO, role=login) is None
     )
@@ -81,9 +80,9 @@ def _logins_are_their_members(connection: Connection, world: World) -> bool:
 def answers_go_with_their_documents(connection: Connection, world: World) -> bool:
     """Whoever asked: an answer that stays would keep text that was deleted or replaced."""
     item = world.acme.items[0]
-    again = {
-        name: item.fields[name] for name in ("p_title", "p_external_id", "p_source")
-    } | {"p_content": "Something else."}
+    again = {name: item.fields[name] for name in ("p_title", "p_external_id", "p_source")} | {
+        "p_content": "Something else."
+    }
     with rolled_back(connection):
         with acting(connection, "ragdb_service", world.acme.keys["admin"]):
             connection.execute("select ragdb.delete_document(%s)", (item.id,))

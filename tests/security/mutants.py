@@ -88,7 +88,7 @@ def _policies(connection: Connection) -> Iterator[Mutant]:
     ).fetchall():
         yield Mutant(
             "policy of the definer dropped", table, f"drop policy definer on {table}", (table,),
-            functions=("begin_context", "whoami", "create_api_key", "ask_finish", "delete_documents"),
+            functions=("begin_context",),
         )  # fmt: skip
         yield Mutant(
             "policy of the definer is everybody's", table,
@@ -131,7 +131,7 @@ def _edits(source: str, pattern: re.Pattern[str], by: str) -> Iterator[tuple[str
 
 
 def _organizations(connection: Connection) -> Iterator[Mutant]:
-    """Within a function, row level security stands behind every predicate: who asks is the owner."""
+    """Row level security stands behind each of them: only the owner can tell."""
     for function, name, source in _sources(connection):
         for edit, statement in _edits(source, _ORGANIZATION, "true"):
             yield Mutant(
@@ -142,7 +142,9 @@ def _organizations(connection: Connection) -> Iterator[Mutant]:
         "select c.oid::regclass::text, pg_get_viewdef(c.oid) from pg_class c"
         " where c.relnamespace = 'ragdb'::regnamespace and c.relkind = 'v' order by 1"
     ).fetchall():
-        for edit, query in _edits(source, re.compile(r"\w+\.org_no = ragdb\.current_org_no\(\)"), "true"):
+        for edit, query in _edits(
+            source, re.compile(r"\w+\.org_no = ragdb\.current_org_no\(\)"), "true"
+        ):
             yield Mutant(
                 "organization not stated", f"{view} {edit}",
                 f"create or replace view {view} with (security_invoker = true) as {query}",
@@ -164,12 +166,16 @@ _CALLERS = {
 def _permissions(connection: Connection) -> Iterator[Mutant]:
     for function, name, source in _sources(connection):
         for edit, statement in _edits(source, _PERMISSION, "ragdb.current_org_no()"):
-            yield Mutant("permission not required", f"{function} {edit}", statement, functions=(name,))
+            yield Mutant(
+                "permission not required", f"{function} {edit}", statement, functions=(name,)
+            )
 
 
 def _rights(connection: Connection) -> Iterator[Mutant]:
     """Everything that some request role may not do, granted."""
-    roles = "unnest('{ragdb_service,ragdb_worker,ragdb_analyst,ragdb_admin,public}'::text[]) r(role)"
+    roles = (
+        "unnest('{ragdb_service,ragdb_worker,ragdb_analyst,ragdb_admin,public}'::text[]) r(role)"
+    )
     functions = connection.execute(
         f"""
         select p.oid::regprocedure::text, r.role
@@ -182,13 +188,16 @@ def _rights(connection: Connection) -> Iterator[Mutant]:
     ).fetchall()
     for function, role in functions:
         yield Mutant(
-            "function granted", f"{function} to {role}", f"grant execute on function {function} to {role}"
+            "function granted",
+            f"{function} to {role}",
+            f"grant execute on function {function} to {role}",
         )
     tables = connection.execute(
         f"""
         select c.oid::regclass::text, r.role, string_agg(k.privilege, ', ')
           from pg_class c, {roles},
-               unnest('{{select,insert,update,delete,truncate,references,trigger}}'::text[]) k(privilege)
+               unnest('{{select,insert,update,delete,truncate,references,trigger}}'::text[])
+                 k(privilege)
          where c.relnamespace::regnamespace::text in ('ragdb', 'ragdb_data', 'ragdb_private')
            and c.relkind in ('r', 'p', 'v')
            and c.relname !~ 'yoyo|_[0-9][0-9]$'
@@ -201,7 +210,11 @@ def _rights(connection: Connection) -> Iterator[Mutant]:
         what = f"{privileges} on {table} to {role}"
         yield Mutant("right granted", what, f"grant {what}")
     for role in ("ragdb_service", "ragdb_worker", "ragdb_analyst", "ragdb_admin"):
-        for what in ("usage on schema ragdb_private", "usage on schema ai", "create on schema ragdb"):
+        for what in (
+            "usage on schema ragdb_private",
+            "usage on schema ai",
+            "create on schema ragdb",
+        ):
             yield Mutant("right granted", f"{what} to {role}", f"grant {what} to {role}")
 
 

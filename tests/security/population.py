@@ -156,7 +156,7 @@ class Populator:
         party.ids["key"] = str(spare["id"])
 
     def _workspaces(self, party: Party) -> None:
-        """Numbered so: acme 2 default, 3 and 4 closed; globex 1 default, 2 closed, 3 open, 4 the guest's."""
+        """acme: 2 default, 3 and 4 closed; globex: 1 default, 2 closed, 3 open, 4 the guest's."""
         domain, admin = f"{party.domain}/closed", party.keys["admin"]
         plan = [(self.word(domain), False, "carol"), (self.word(domain), False, "carol")]
         if party.domain == "globex":
@@ -175,7 +175,9 @@ class Populator:
                     admin, "add_workspace_member", p_workspace=slug, p_email=party.emails[member]
                 )
             party.workspaces[slug] = str(made["workspace_id"])
-            self.vocabulary.domains[party.domain if is_open else domain].add(str(made["workspace_id"]))
+            self.vocabulary.domains[party.domain if is_open else domain].add(
+                str(made["workspace_id"])
+            )
         party.closed = plan[0][0]
         party.ids["closed"] = party.workspaces[party.closed]
 
@@ -187,9 +189,13 @@ class Populator:
             for name in ("one", "two"):
                 self._plain(party, name, COMMON + " It is said twice.")
         else:
-            self._plain(party, "long", f"{COMMON}\n\n" + "How often? Keys, keys, rotate keys.\n\n" * 90)
+            self._plain(
+                party, "long", f"{COMMON}\n\n" + "How often? Keys, keys, rotate keys.\n\n" * 90
+            )
             for number in range(4):
-                self._plain(party, f"more/{number}", f"How often do keys rotate? {number}. {COMMON}")
+                self._plain(
+                    party, f"more/{number}", f"How often do keys rotate? {number}. {COMMON}"
+                )
         second = list(party.workspaces)[1]
         plan = (
             (domain, "admin", "default", "workspace"),
@@ -219,9 +225,7 @@ class Populator:
         )[0]  # fmt: skip
         party.ids[external_id] = str(made["document_id"])
 
-    def _put(
-        self, key: str, domain: str, workspace: str, visibility: str, **given: object
-    ) -> Item:
+    def _put(self, key: str, domain: str, workspace: str, visibility: str, **given: object) -> Item:
         def word() -> str:
             return self.word(domain)
 
@@ -278,9 +282,7 @@ class Populator:
                 half = scope["chunks"][::2]
                 self._one("select ragdb_data._seal(%s, %s)", scope["scope_no"], half)
         # A document that goes after that leaves a masked slot.
-        self._call(
-            party.keys["admin"], "delete_documents", p_document_ids=[party.ids["sealed"]]
-        )
+        self._call(party.keys["admin"], "delete_documents", p_document_ids=[party.ids["sealed"]])
 
     def _look_up(self, party: Party) -> None:
         """Numbers that only a superuser can know."""

@@ -40,9 +40,10 @@ _ACLS: LiteralString = """
            case when o.acl is null then 'as PostgreSQL has it' else (
              select string_agg(r.rights || ' to ' || r.grantees, '; ' order by r.rights)
                from (select g.rights, string_agg(g.grantee, ' ' order by g.grantee) as grantees
-                       from (select case a.grantee when 0 then 'PUBLIC'
-                                      else replace(pg_get_userbyid(a.grantee)::text, 'ragdb_', '') end
-                                      as grantee,
+                       from (select case a.grantee
+                                      when 0 then 'PUBLIC'
+                                      else replace(a.grantee::regrole::text, 'ragdb_', '')
+                                    end as grantee,
                                     string_agg(lower(a.privilege_type)
                                                || case when a.is_grantable then '*' else '' end, ','
                                                order by a.privilege_type) as rights

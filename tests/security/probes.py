@@ -6,16 +6,18 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import psycopg
-from recipes import Call, Function, Recipes, functions
+from recipes import Recipes
+from routines import Call, Function, functions
 from subjects import OPERATORS_ONLY, Boundary, Connection, Subject, rolled_back, step_down
 from world import UUID, World, found
 
 # What is measured or new at each call and says nothing of anybody's data.
 TIMINGS = re.compile(r'(\w+_ms\\?"*: )[\d.e-]+')
-_NEW = re.compile(rf"{UUID.pattern}|rdb_[\w-]{{6,}}|\b1\d{{4}}\b|\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d[.\d+]*")
+_NEW = re.compile(
+    rf"{UUID.pattern}|rdb_[\w-]{{6,}}|\b1\d{{4}}\b|\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d[.\d+]*"
+)
 # Arrays of ids come in the order of whatever plan was chosen.
 _NUMBERS = re.compile(r"\{(\d+(?:,\d+)+)\}")
 
@@ -48,7 +50,9 @@ class Looker:
     def __post_init__(self) -> None:
         self.boundary = Boundary.of(self.connection, self.world, self.subject)
         self.forbidden = self.world.vocabulary.outside(self.subject.sees)
-        self.connection.add_notice_handler(lambda notice: self.notices.append(str(notice.message_primary)))
+        self.connection.add_notice_handler(
+            lambda notice: self.notices.append(str(notice.message_primary))
+        )
 
     def step_down(self) -> None:
         step_down(self.connection, self.world, self.subject)
@@ -97,7 +101,13 @@ class Looker:
         said = error.diag
         return Outcome(
             tuple(self.notices),
-            (error.sqlstate, said.message_primary, said.message_detail, said.message_hint, said.context),
+            (
+                error.sqlstate,
+                said.message_primary,
+                said.message_detail,
+                said.message_hint,
+                said.context,
+            ),
         )
 
     def leaks(self, outcome: Outcome, passed: object = ()) -> set[str]:
@@ -134,7 +144,9 @@ def _comparable(call: Call, outcome: Outcome) -> Outcome:
         return _NEW.sub("?", text) if call.function.volatility == "v" else text
 
     # Without the context, which differs where an expression is planned for the first time.
-    return Outcome(tuple(str(clean(row)) for row in outcome.rows), tuple(map(clean, outcome.error[:4])))
+    return Outcome(
+        tuple(str(clean(row)) for row in outcome.rows), tuple(map(clean, outcome.error[:4]))
+    )
 
 
 def looked_at(looker: Looker, only: Iterable[str] | None = None) -> Iterator[Call]:
@@ -249,4 +261,3 @@ def catalogue_leaks(looker: Looker, views: Iterable[str]) -> list[str]:
             if leaked := looker.leaks(looker.ask(f"select t::text from {view} t")):
                 problems.append(f"{looker.subject.name}: {view} shows {sorted(leaked)[:3]}")
     return problems
-

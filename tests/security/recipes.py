@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from routines import Call, Function
 from subjects import Subject
 from world import COMMON, Item, World
 
@@ -22,76 +22,6 @@ EXEMPT = frozenset({
     # An account is one in all organizations. What adding it shows has a test of its own.
     ("add_member", "p_email"),
 })  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Function:
-    """A function as the catalogue has it."""
-
-    schema: str
-    name: str
-    arguments: tuple[tuple[str, str, bool], ...]
-    """Name, type, and whether there is a default."""
-    volatility: str
-    callers: frozenset[str]
-
-    @property
-    def is_pure(self) -> bool:
-        """Whether it reads nothing: there is nothing to steal through it."""
-        return self.volatility == "i"
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of one function."""
-
-    function: Function
-    values: tuple[tuple[str, str, Any], ...]
-
-    @property
-    def statement(self) -> str:
-        named = ", ".join(f"{name} => %s::{type_}" for name, type_, _ in self.values)
-        return f"select f::text from (select * from {self.function.schema}.{self.function.name}({named})) f"
-
-    @property
-    def arguments(self) -> tuple[Any, ...]:
-        return tuple(value for _, _, value in self.values)
-
-    def __str__(self) -> str:
-        shown = ", ".join(f"{name} => {str(value)[:60]}" for name, _, value in self.values)
-        return f"{self.function.name}({shown})"
-
-
-def functions(connection: psycopg.Connection[Any]) -> list[Function]:
-    """Every function of the API, and every part of one that requests may call by itself."""
-    rows = connection.execute(
-        """
-        select p.pronamespace::regnamespace::text, p.proname, p.provolatile,
-               coalesce((select array_agg(r.role) from unnest(
-                   '{ragdb_service,ragdb_worker,ragdb_analyst,ragdb_admin}'::text[]) r(role)
-                 where has_function_privilege(r.role, p.oid, 'execute')), '{}'),
-               p.proargnames, p.pronargs, p.pronargdefaults,
-               array(select format_type(t, null)
-                       from unnest(p.proargtypes::oid[]) with ordinality u(t, n) order by n)
-          from pg_proc p
-         where p.pronamespace in ('ragdb'::regnamespace, 'ragdb_data'::regnamespace)
-           and p.prorettype <> 'trigger'::regtype
-         order by 2
-        """
-    ).fetchall()
-    return [
-        Function(
-            schema,
-            name,
-            tuple(
-                (names[n], "public.halfvec" if types[n] == "halfvec" else types[n], n >= count - defaults)
-                for n in range(count)
-            ),
-            volatility,
-            frozenset(callers),
-        )
-        for schema, name, volatility, callers, names, count, defaults, types in rows
-    ]  # fmt: skip
 
 
 class NoRecipe(AssertionError):
@@ -134,7 +64,9 @@ class Recipes:
         types = {name: type_ for name, type_, _ in function.arguments}
 
         def call(values: dict[str, Any]) -> Call:
-            return Call(function, tuple((name, types[name], value) for name, value in values.items()))
+            return Call(
+                function, tuple((name, types[name], value) for name, value in values.items())
+            )
 
         yield call(base)
         if any(has_default for _, _, has_default in function.arguments):
@@ -169,12 +101,19 @@ class Recipes:
         shared = {"p_source": "default", "p_workspace": "default", "p_visibility": "workspace"}
         texts = {"common": COMMON + " Changed.", "one": COMMON + " Changed too.", "new": COMMON}
         puts = [
-            {"external_id": name, "title": "Common", "content": text} for name, text in texts.items()
+            {"external_id": name, "title": "Common", "content": text}
+            for name, text in texts.items()
         ]
-        changed = {
-            **self.world.acme.items[2].fields,
-            "p_content": COMMON, "p_workspace": "default", "p_visibility": "organization",
-        } if self.subject.bypasses_policies else {}
+        changed = (
+            {
+                **self.world.acme.items[2].fields,
+                "p_content": COMMON,
+                "p_workspace": "default",
+                "p_visibility": "organization",
+            }
+            if self.subject.bypasses_policies
+            else {}
+        )
         cited = [self.world.acme.items[0].id] if self.subject.bypasses_policies else []
         question = {"p_question": "Which text is said twice?", "p_limit": 3, "p_filters": None}
         return {
@@ -202,7 +141,8 @@ class Recipes:
                 {"p_key": key, "p_operator": operator, "p_operand": operand}
                 for key, operator, operand in (
                     ("title", "exists", "true"), ("title", "contains", '"COMMON"'),
-                    ("title", "gt", '"A"'), ("title", "eq", '"Common"'), ("title", "ne", '"Common"'),
+                    ("title", "gt", '"A"'), ("title", "eq", '"Common"'),
+                    ("title", "ne", '"Common"'),
                     ("date", "gte", '"2020-01-01"'), ("metadata.area.name", "eq", "7"),
                 )
             ],
@@ -229,7 +169,12 @@ class Recipes:
                 {"not": {"document": item.fields["p_external_id"]}},
                 {"title": {"contains": item.fields["p_title"].split()[1].upper()}},
                 {f"metadata.{metadata}": {"exists": True}},
-                {"or": [{"source": item.fields["p_source"]}, {"label": item.fields["p_labels"][0]}]},
+                {
+                    "or": [
+                        {"source": item.fields["p_source"]},
+                        {"label": item.fields["p_labels"][0]},
+                    ]
+                },
                 {"title": {"gte": "V"}, "metadata.area.name": {"ne": 8}},
             )
         ]
@@ -251,7 +196,7 @@ class Recipes:
             "p_query": question,
             "p_question": question,
             "p_text": (own.fields["p_content"] + " [1]", [text + " [1]" for text in asked]),
-            "p_generated": ("Keys rotate every ninety days [1].", [text + " [1]" for text in asked]),
+            "p_generated": (f"{COMMON} [1]", [f"{text} [1]" for text in asked]),
             "p_content": content,
             "p_filters": ('{"label": "policy"}', filters),
             "p_filter": ('{"label": "policy"}', filters),

@@ -47,15 +47,20 @@ def _subject(name: str, role: str, *sees: str, **fields: Any) -> Subject:
 _ALL_OF_ACME = ("acme", *(f"acme/{part}" for part in ("closed", "admin", "carol", "eddy", "vera")))
 
 SUBJECTS = (
-    _subject("admin", "ragdb_service", "acme", "acme/closed", "acme/admin", member="admin", key="admin"),
-    _subject("carol", "ragdb_service", "acme", "acme/closed", "acme/carol", member="carol", key="carol"),
+    _subject(
+        "admin", "ragdb_service", "acme", "acme/closed", "acme/admin", member="admin", key="admin"
+    ),
+    _subject(
+        "carol", "ragdb_service", "acme", "acme/closed", "acme/carol", member="carol", key="carol"
+    ),
     _subject("eddy", "ragdb_service", "acme", "acme/eddy", member="eddy", key="eddy"),
     _subject("vera", "ragdb_service", "acme", "acme/vera", member="vera", key="vera"),
     _subject("limited", "ragdb_service", "acme", "acme/admin", member="admin", key="limited"),
     _subject("powerless", "ragdb_service", "acme", "acme/vera", member="vera", key="powerless"),
     _subject("analyst", "ragdb_analyst", "acme", member="analyst"),
     _subject(
-        "operator", "ragdb_admin", "acme", "acme/closed", "acme/admin", member="admin", operator=True
+        "operator", "ragdb_admin", "acme", "acme/closed", "acme/admin",
+        member="admin", operator=True,
     ),
     # Tables' owner, whom no policy binds: what is left is the organization each function states.
     _subject("owner", "ragdb_owner", *_ALL_OF_ACME, member="admin", key="admin"),
@@ -67,7 +72,8 @@ BY_NAME = {subject.name: subject for subject in SUBJECTS}
 
 # For operators, whose work spans organizations.
 OPERATORS_ONLY = frozenset(
-    {"organizations", "create_organization", "begin_operator_context", "create_analyst", "_register_login"}
+    {"organizations", "create_organization", "begin_operator_context", "create_analyst",
+     "_register_login"}
 )  # fmt: skip
 
 TENANT_TABLES: LiteralString = """
@@ -119,7 +125,9 @@ class Boundary:
             "everyone": subject.bypasses_policies,
         }
 
-    def hidden(self, connection: Connection) -> Iterator[tuple[str, list[str], str, dict[str, Any]]]:
+    def hidden(
+        self, connection: Connection
+    ) -> Iterator[tuple[str, list[str], str, dict[str, Any]]]:
         """Each tenant table: name, comparable columns, and the condition of its hidden rows."""
         numbers = dict(self.numbers)
         scopes = connection.execute(
@@ -160,12 +168,12 @@ class Boundary:
         connection.execute("set local session_replication_role = origin")
 
     def state(self, connection: Connection) -> str:
-        """The subject's own rows, table by table: how many, and a hash of what is not new by nature."""
+        """The subject's own rows, table by table: how many, and a hash of what lasts in them."""
         tables = list(self.hidden(connection))
         union = " union all ".join(
-            f"select '{name}=' || count(*) || '/' || coalesce(sum(hashtextextended(regexp_replace(row("
-            f"{', '.join(_lasting(columns))})::text, %(uuid)s, '', 'g'), 0)::numeric %% 99991), 0) as n"
-            f" from ragdb_data.{name} where coalesce(not ({condition}), true)"
+            f"select '{name}=' || count(*) || '/' || coalesce(sum(hashtextextended(regexp_replace("
+            f"row({', '.join(_lasting(columns))})::text, %(uuid)s, '', 'g'), 0)::numeric %% 99991),"
+            f" 0) as n from ragdb_data.{name} where coalesce(not ({condition}), true)"
             for name, columns, condition, _ in tables
         )
         row = connection.execute(
@@ -179,12 +187,13 @@ class Boundary:
         """Versions of all hidden rows: what a subject must not be able to change or touch."""
         tables = list(self.hidden(connection))
         union = " union all ".join(
-            f"select '{name}' as name, sum(hashtextextended(ctid::text || xmin || tableoid, 0)::numeric)"
-            f" as versions from ragdb_data.{name} where {condition}"
+            f"select '{name}' as name,"
+            " sum(hashtextextended(ctid::text || xmin || tableoid, 0)::numeric) as versions"
+            f" from ragdb_data.{name} where {condition}"
             for name, _, condition, _ in tables
         )
         row = connection.execute(
-            f"select string_agg(u.name || u.versions, ' ' order by u.name) from ({union}) u".encode(),
+            f"select string_agg(name || versions, ' ' order by name) from ({union}) u".encode(),
             tables[0][3],
         ).fetchone()
         assert row
@@ -208,9 +217,7 @@ def step_down(connection: Connection, world: World, subject: Subject) -> None:
 
 def _lasting(columns: list[str]) -> list[str]:
     """Columns that hold no number, id or time given to a row when it is made."""
-    return ["1"] + [
-        c for c in columns if not re.search("(_no|_at)$|^(id|prefix)$", c)
-    ]
+    return ["1"] + [c for c in columns if not re.search("(_no|_at)$|^(id|prefix)$", c)]
 
 
 def _prepare_owner(connection: Connection, org_no: int) -> None:
@@ -228,10 +235,13 @@ def _prepare_owner(connection: Connection, org_no: int) -> None:
     ).fetchall()
     for table, column in columns:
         row = connection.execute(
-            f"select coalesce(max({column}), 0) + 1 from {table} where org_no = %s".encode(), (org_no,)
+            f"select coalesce(max({column}), 0) + 1 from {table} where org_no = %s".encode(),
+            (org_no,),
         ).fetchone()
         assert row
-        connection.execute(f"alter table {table} alter column {column} restart with {row[0]}".encode())
+        connection.execute(
+            f"alter table {table} alter column {column} restart with {row[0]}".encode()
+        )
 
 
 @contextmanager

@@ -137,9 +137,7 @@ def _refused(connection: psycopg.Connection, statement: str) -> bool:
     return False
 
 
-def test_nothing_but_reading_works(
-    analyst: psycopg.Connection, world: World, count: Count
-) -> None:
+def test_nothing_but_reading_works(analyst: psycopg.Connection, world: World, count: Count) -> None:
     statements = ATTEMPTS.replace("{database}", analyst.info.dbname).strip().splitlines()
     possible = [statement for statement in statements if not _refused(analyst, statement)]
     count("analyst: attempts", len(statements))
@@ -154,7 +152,8 @@ def test_a_login_reads_only_until_it_says_otherwise(world: World) -> None:
 
 def test_each_analyst_joins_search_with_queries_of_their_own(world: World) -> None:
     joined = """
-        with query (text) as (select title from ragdb.documents union values ('how often do keys rotate'))
+        with query (text) as (
+          select title from ragdb.documents union values ('how often do keys rotate'))
         select q.text, s::text, d::text
           from query q
          cross join lateral ragdb.search(q.text, 100) s
@@ -213,7 +212,7 @@ def test_a_key_of_another_organization_is_that_organization(world: World) -> Non
 
 
 def test_large_objects_are_their_makers_alone(analyst: psycopg.Connection, world: World) -> None:
-    """Every login of a server may make some, unless a superuser forbids it; nobody else reads them."""
+    """Every login may make some, unless a superuser forbids it; nobody else reads them."""
     row = analyst.execute("select lo_from_bytea(0, 'mine')").fetchone()
     assert row
     try:

@@ -51,7 +51,8 @@ def test_every_key_leads_with_the_organization(db: Connection, count: Count) -> 
                          where a.attrelid = c.conrelid and a.attnum = c.conkey[1]) = 'org_no'
                        and (c.contype <> 'f'
                             or (select a.attname from pg_attribute a
-                                 where a.attrelid = c.confrelid and a.attnum = c.confkey[1]) = 'org_no')
+                                 where a.attrelid = c.confrelid
+                                   and a.attnum = c.confkey[1]) = 'org_no')
                          as leads
                   from pg_constraint c
                  where c.connamespace::regnamespace::text in ('ragdb_data', 'ragdb_private')

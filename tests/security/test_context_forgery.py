@@ -1,4 +1,4 @@
-"""A context is signed, and good for one transaction of one backend: attempts to make, keep or bend one.
+"""A context is signed, and good for one transaction of one backend: making, keeping, bending one.
 
 Over real logins. A success is an answer to "which organization am I?" that is not the caller's own.
 """
@@ -91,8 +91,8 @@ def test_every_flipped_bit_is_noticed(service: Connection, world: World, count: 
 @pytest.mark.parametrize(
     "forged",
     [
-        "1", "2|2|0|0|*|0,1,2,3|english", "2|2|0|0|*|0,1,2,3|english|" + "0" * 64, "|" * 70, "x" * 65,
-        "2|2|0|0|*|0|english|" + "g" * 64, " ", "\N{SNOWMAN}" * 80,
+        "1", "2|2|0|0|*|0,1,2,3|english", "2|2|0|0|*|0,1,2,3|english|" + "0" * 64, "|" * 70,
+        "x" * 65, "2|2|0|0|*|0|english|" + "g" * 64, " ", "\N{SNOWMAN}" * 80,
     ],
 )  # fmt: skip
 def test_a_plain_setting_is_refused(service: Connection, forged: str, count: Count) -> None:
@@ -107,8 +107,8 @@ def test_a_plain_setting_is_refused(service: Connection, forged: str, count: Cou
 @pytest.mark.parametrize(
     ("part", "value"),
     [
-        ("organization", "2"), ("user", "1"), ("key", "1"), ("workspace", "2"), ("permissions", "*"),
-        ("scopes", "0,1,2,3,4,5"), ("language", "simple"),
+        ("organization", "2"), ("user", "1"), ("key", "1"), ("workspace", "2"),
+        ("permissions", "*"), ("scopes", "0,1,2,3,4,5"), ("language", "simple"),
     ],
 )  # fmt: skip
 def test_no_part_can_be_swapped(
@@ -181,14 +181,17 @@ def test_prepared_statements_follow_the_caller(service: Connection, world: World
                 begin(service, party.keys["vera"])
                 assert service.execute("execute mine").fetchall() == [(party.org_no,)]
                 titles = {title for (title,) in service.execute("execute hits").fetchall()}
-                assert titles <= {i.fields["p_title"] for i in party.items_of(party.domain)} | {"Common"}
+                assert titles <= {i.fields["p_title"] for i in party.items_of(party.domain)} | {
+                    "Common"
+                }
         assert service.execute("execute mine").fetchall() == []
 
 
 @pytest.mark.parametrize(
     "query",
     [
-        "select d.org_no from ragdb_data.document d where set_config('ragdb.context', %s, true) <> ''",
+        "select d.org_no from ragdb_data.document d"
+        " where set_config('ragdb.context', %s, true) <> ''",
         "select s.org_no from (select set_config('ragdb.context', %s, true)) c, ragdb_data.scope s",
         "select (select max(org_no) from ragdb_data.document) from"
         " (select set_config('ragdb.context', %s, true) offset 0) c",
@@ -214,7 +217,8 @@ def test_a_setting_changed_while_a_statement_runs(
 def test_parallel_workers_see_no_more(service: Connection, world: World) -> None:
     for setting in (
         "debug_parallel_query = on", "min_parallel_table_scan_size = 0", "parallel_setup_cost = 0",
-        "min_parallel_index_scan_size = 0", "parallel_tuple_cost = 0", "max_parallel_workers_per_gather = 4",
+        "min_parallel_index_scan_size = 0", "parallel_tuple_cost = 0",
+        "max_parallel_workers_per_gather = 4",
     ):  # fmt: skip
         service.execute(f"set {setting}".encode())
     for party in (world.acme, world.globex):
@@ -243,95 +247,3 @@ def test_a_signature_is_bound_to_its_process(superuser: Connection) -> None:
     in_the_leader = [superuser.execute(query.encode()).fetchone() for _ in range(2)]
     superuser.rollback()
     assert in_the_leader[0] == in_the_leader[1] != in_a_worker
-
-
-@pytest.mark.parametrize(
-    "role", ["ragdb_definer", "ragdb_owner", "ragdb_admin", "ragdb_worker", "ragdb_analyst", "postgres"]
-)  # fmt: skip
-def test_no_login_changes_into_another_role(world: World, role: str, count: Count) -> None:
-    for who in ("service", "analyst", "worker"):
-        if world.logins[who] and role == f"ragdb_{who}":
-            continue
-        with world.login(who) as connection:
-            for statement in ("set role", "set session authorization"):
-                with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                    connection.execute(f"{statement} {role}".encode())
-                count("forgery: attempts", 1)
-
-
-def test_resetting_the_role_resets_no_identity(world: World) -> None:
-    with world.login("analyst") as connection:
-        for statement in ("reset role", "reset session authorization", "discard all", "set role none"):
-            connection.execute(statement.encode())
-            assert connection.execute(WHO).fetchone() == (world.acme.org_no,)
-        connection.execute("set role ragdb_analyst")
-        assert connection.execute(WHO).fetchone() == (world.acme.org_no,)
-
-
-BROKEN = {
-    "revoked": "update ragdb_data.api_key set revoked_at = now()",
-    "expired": "update ragdb_data.api_key set expires_at = now() - interval '1 second'",
-    "expires now": "update ragdb_data.api_key set expires_at = now()",
-    "inactive user": "update ragdb_data.app_user set is_active = false",
-    "no member": "delete from ragdb_data.membership m using ragdb_data.app_user u"
-    " where u.user_no = m.user_no and u.email = '{email}'",
-}
-
-
-@pytest.mark.parametrize("state", BROKEN)
-def test_a_credential_that_ended_opens_nothing(
-    superuser: Connection, world: World, state: str, count: Count
-) -> None:
-    statement = BROKEN[state].format(email=world.acme.emails["vera"])
-    with superuser.transaction(force_rollback=True):
-        superuser.execute(statement.encode())
-        superuser.execute("set local role ragdb_service")
-        with pytest.raises(psycopg.Error) as caught, superuser.transaction():
-            superuser.execute("select ragdb.begin_context(%s)", (world.acme.keys["vera"],))
-        assert caught.value.sqlstate == "PT401"
-        assert superuser.execute(WHO).fetchone() == (None,)
-    count("forgery: attempts", 1)
-
-
-@pytest.mark.parametrize("key", ["", "rdb_", "rdb_" + "A" * 43, "%", "' or true --", "\\x00"])
-def test_a_wrong_key_opens_nothing(service: Connection, key: str, count: Count) -> None:
-    with pytest.raises(psycopg.Error) as caught, service.transaction():
-        service.execute("select ragdb.begin_context(%s)", (key,))
-    assert caught.value.sqlstate == "PT401"
-    assert service.execute(WHO).fetchone() == (None,)
-    count("forgery: attempts", 1)
-
-
-@pytest.mark.parametrize("key", [None, "NULL"])
-def test_no_key_opens_nothing(service: Connection, key: str | None) -> None:
-    with pytest.raises(psycopg.Error):
-        service.execute("select ragdb.begin_context(%s)", (key,))
-
-
-@pytest.mark.parametrize(
-    "statement",
-    ["update ragdb_data.app_user set is_active = false", "delete from ragdb_private.login",
-     "delete from ragdb_data.membership"],
-)  # fmt: skip
-def test_a_login_without_a_member_sees_nothing(
-    superuser: Connection, world: World, statement: str
-) -> None:
-    with superuser.transaction(force_rollback=True):
-        superuser.execute("set local session_replication_role = replica")
-        superuser.execute(statement.encode())
-        superuser.execute(
-            sql.SQL("set local session authorization {}").format(
-                sql.Identifier(world.logins["analyst"])
-            )
-        )
-        assert superuser.execute(WHO).fetchone() == (None,)
-        assert superuser.execute("select count(*) from ragdb_data.document").fetchone() == (0,)
-
-
-def test_a_login_is_not_who_it_steps_down_to(superuser: Connection, world: World) -> None:
-    """The login decides, not the role of the moment: an operator who becomes a login's role is nobody."""
-    with superuser.transaction(force_rollback=True):
-        superuser.execute(
-            sql.SQL("set local role {}").format(sql.Identifier(world.logins["analyst"]))
-        )
-        assert superuser.execute(WHO).fetchone() == (None,)

@@ -1,4 +1,4 @@
-"""SQL that reaches the service's login gains nothing beyond the caller whose key opened the context.
+"""SQL that reaches the service's login gains nothing beyond the caller whose context is open.
 
 Functions check permissions. These tests go past them, to the tables that the service may write.
 """
@@ -48,7 +48,9 @@ def test_a_key_without_permissions_writes_nothing(look: Look, count: Count) -> N
     assert not problems, "\n".join(problems)
 
 
-@pytest.mark.parametrize(("name", "person"), [("vera", "vera"), ("eddy", "eddy"), ("carol", "eddy")])
+@pytest.mark.parametrize(
+    ("name", "person"), [("vera", "vera"), ("eddy", "eddy"), ("carol", "eddy")]
+)
 def test_nobody_is_let_into_a_closed_workspace(
     name: str, person: str, look: Look, world: World
 ) -> None:
@@ -62,7 +64,8 @@ def test_a_revoked_key_stays_revoked(look: Look, world: World) -> None:
         looker.step_down()
         looker.ask_and_keep(f"select ragdb.revoke_api_key('{world.acme.ids['key']}')")
         outcome = looker.ask(
-            "update ragdb_data.api_key set revoked_at = null where revoked_at is not null returning 1"
+            "update ragdb_data.api_key set revoked_at = null"
+            " where revoked_at is not null returning 1"
         )
         assert outcome.error[:1] == (REFUSED,) or not outcome.rows
 

@@ -87,7 +87,8 @@ def test_private_schemas_are_closed(subject: Subject, schema: str, look: Look) -
 def _scores(looker: Looker) -> list[str]:
     """Everything a search computes, to the last bit; what was measured with a clock aside."""
     queries = (
-        "select (rank, score, lexical_score, vector_score, chunk_id)::text from ragdb.search('vault keys', 50)",
+        "select (rank, score, lexical_score, vector_score, chunk_id)::text"
+        " from ragdb.search('vault keys', 50)",
         "select (rank, score, lexical, cosine, phrase, sentence, confidence)::text"
         " from ragdb.explain_search('how often do keys rotate', 50)",
         "select trace::text from ragdb.explain_search('vault')",

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
-import pytest
 from probes import Looker
-from recipes import Recipes, functions
+from recipes import Recipes
+from routines import functions
 from subjects import BY_NAME, Connection, Subject, rolled_back
 from world import WORD, World, acting, found
 
@@ -41,12 +41,14 @@ NEEDS = {
 # Open to every credential: these read and write nothing of an organization, or what the caller is.
 OPEN = {
     "begin_context", "chunk_markdown", "chunk_recursive", "chunk_text", "context", "count_tokens",
-    "current_org", "current_org_no", "current_scopes", "current_user_id", "current_user_no", "embed",
-    "embed_batch", "record_use", "version", "whoami", "words",
+    "current_org", "current_org_no", "current_scopes", "current_user_id", "current_user_no",
+    "embed", "embed_batch", "record_use", "version", "whoami", "words",
 }  # fmt: skip
 
 
-def test_each_function_needs_the_permission_it_names(look: Look, world: World, count: Count) -> None:
+def test_each_function_needs_the_permission_it_names(
+    look: Look, world: World, count: Count
+) -> None:
     looker = look(BY_NAME["admin"])
     connection, admin = looker.connection, BY_NAME["admin"]
     permissions = [
@@ -120,7 +122,9 @@ def test_a_private_copy_reveals_no_shared_one_and_the_reverse(world: World) -> N
                 _run(connection, world.acme.keys["carol"], put, first)
                 assert _run(connection, world.acme.keys["eddy"], put, second) == [("ingested", 1)]
                 mine = "select visibility from ragdb.documents where external_id = 'same/id'"
-                seen = {visibility for (visibility,) in _run(connection, world.acme.keys["eddy"], mine)}
+                seen = {
+                    visibility for (visibility,) in _run(connection, world.acme.keys["eddy"], mine)
+                }
                 assert seen == ({"workspace"} if first == "private" else {"workspace", "private"})
 
 
@@ -139,7 +143,9 @@ def test_a_limited_key_stays_in_its_workspace(world: World) -> None:
         assert _run(connection, key, "select slug from ragdb.workspaces") == [("default",)]
         # Members and workspaces belong to the whole organization.
         mail = world.acme.emails["vera"]
-        assert _refusal(connection, limited, "select ragdb.add_member(%s, 'admin')", mail) == "PT403"
+        assert (
+            _refusal(connection, limited, "select ragdb.add_member(%s, 'admin')", mail) == "PT403"
+        )
         assert _refusal(connection, limited, "select ragdb.create_workspace('another')") == "PT403"
 
 

@@ -22,22 +22,24 @@ CONNECTIONS = 3
 REQUESTS = 60
 
 
-def _request(connection: psycopg.Connection[Any], party: Party, key: str, chance: random.Random) -> str:
-    """One request that may fail or be cancelled at any point; what it saw of others, if anything."""
+def _request(
+    connection: psycopg.Connection[Any], party: Party, key: str, chance: random.Random
+) -> str:
+    """One request that may break off at any point; what it saw of others, if anything."""
     seen: set[int | None] = set()
-    with suppress(psycopg.errors.DivisionByZero, psycopg.errors.QueryCanceled):
-        with connection.transaction():
-            if chance.random() < 0.1:
-                connection.execute("select 1 / 0")
-            connection.execute("select ragdb.begin_context(%s)", (key,))
-            if chance.random() < 0.2:
-                connection.execute("set local statement_timeout = 1")
-            for table in chance.sample(("document", "chunk", "posting", "api_key", "answer"), 2):
-                rows = connection.execute(f"select distinct org_no from ragdb_data.{table}".encode())
-                seen |= {number for (number,) in rows.fetchall()}
-            connection.execute("select * from ragdb.search('vault keys')").fetchall()
-            if chance.random() < 0.1:
-                connection.execute("select 1 / 0")
+    interrupted = suppress(psycopg.errors.DivisionByZero, psycopg.errors.QueryCanceled)
+    with interrupted, connection.transaction():
+        if chance.random() < 0.1:
+            connection.execute("select 1 / 0")
+        connection.execute("select ragdb.begin_context(%s)", (key,))
+        if chance.random() < 0.2:
+            connection.execute("set local statement_timeout = 1")
+        for table in chance.sample(("document", "chunk", "posting", "api_key", "answer"), 2):
+            rows = connection.execute(f"select distinct org_no from ragdb_data.{table}".encode())
+            seen |= {number for (number,) in rows.fetchall()}
+        connection.execute("select * from ragdb.search('vault keys')").fetchall()
+        if chance.random() < 0.1:
+            connection.execute("select 1 / 0")
     if not seen <= {party.org_no}:
         return f"{party.slug} saw {seen}"
     left = connection.execute(

@@ -18,7 +18,6 @@ from typing import Any
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
-from psycopg.rows import dict_row
 
 COMMON = "Keys rotate every ninety days and are kept in the vault."
 
@@ -94,7 +93,10 @@ class Party:
 
 @contextmanager
 def acting(
-    connection: psycopg.Connection[Any], role: str, key: str | None = None, operator: str | None = None
+    connection: psycopg.Connection[Any],
+    role: str,
+    key: str | None = None,
+    operator: str | None = None,
 ) -> Iterator[None]:
     """A transaction of a superuser's connection, stepped down as the service does it."""
     with connection.transaction():

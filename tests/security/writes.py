@@ -129,7 +129,7 @@ def _versions(looker: Looker, spared: str) -> list[tuple[object, ...]]:
             for name, _, condition, numbers in list(looker.boundary.hidden(looker.connection))
             if not name.startswith(spared)
             for row in looker.connection.execute(
-                f"select '{name}', tableoid, ctid from ragdb_data.{name} where {condition}".encode(),
+                f"select tableoid, ctid from ragdb_data.{name} where {condition}".encode(),
                 numbers,
             ).fetchall()
         ]

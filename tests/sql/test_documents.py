@@ -35,7 +35,8 @@ def test_what_is_put_is_found(acme):
 def test_document_comes_back_as_it_was_given(acme):
     fields = {
         "title": "Ünïcode 🗝", "external_id": "a/b.md", "url": "https://x.test",
-        "mime": "text/markdown", "labels": ["hr", "legal"], "metadata": {"a": {"b": [1, None, "x"]}}, "language": "de",
+        "mime": "text/markdown", "labels": ["hr", "legal"], "language": "de",
+        "metadata": {"a": {"b": [1, None, "x"]}},
         "date": "2025-01-31T12:00:00Z", "content": "# Kopf\r\n\r\nText 🗝 mit Umlauten: äöü.\n",
     }  # fmt: skip
     put = acme.put_many([fields], p_source="wiki")[0]
