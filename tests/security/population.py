@@ -25,7 +25,7 @@ GUEST = "guest@both.test"
 
 
 def populate(superuser_url: str) -> World:
-    """Fill a freshly installed database."""
+    """Fill a database that was just installed."""
     with psycopg.connect(superuser_url, autocommit=True, row_factory=dict_row) as connection:
         populator = Populator(connection)
         populator.restart_numbers(workspace=2, document=2)
@@ -185,17 +185,13 @@ class Populator:
         domain = party.domain
         self._plain(party, "sealed", f"{COMMON} Sealed, then deleted.")
         # One text for two documents here, more chunks and documents there: the numbers drift.
-        if domain == "acme":
-            for name in ("one", "two"):
-                self._plain(party, name, COMMON + " It is said twice.")
-        else:
-            self._plain(
-                party, "long", f"{COMMON}\n\n" + "How often? Keys, keys, rotate keys.\n\n" * 90
-            )
-            for number in range(4):
-                self._plain(
-                    party, f"more/{number}", f"How often do keys rotate? {number}. {COMMON}"
-                )
+        more = {f"more/{n}": f"How often do keys rotate? {n}. {COMMON}" for n in range(4)}
+        drift = {
+            "acme": dict.fromkeys(("one", "two"), f"{COMMON} It is said twice."),
+            "globex": {"long": f"{COMMON}\n\n" + "How often? Keys, rotate keys.\n\n" * 90, **more},
+        }
+        for name, content in drift[domain].items():
+            self._plain(party, name, content)
         second = list(party.workspaces)[1]
         plan = (
             (domain, "admin", "default", "workspace"),
