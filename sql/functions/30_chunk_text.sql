@@ -55,6 +55,13 @@ begin
 
   v_unit := coalesce(v_profile ->> 'unit', 'tokens');
   v_size := coalesce((v_profile ->> 'size')::int, 512);
+  if v_size > 100000 then
+    raise exception 'A chunk has a size of at most 100,000.'
+      using errcode    = 'PT422',
+            constraint = 'invalid_chunk_size',
+            detail     = format('size: %s', v_size),
+            hint       = 'For example size 512 and overlap 50.';
+  end if;
 
   if v_profile ->> 'chunker' = 'recursive' then
     v_overlap := coalesce((v_profile ->> 'overlap')::int, least(50, v_size / 10));
@@ -95,7 +102,7 @@ $$Split a text by a chunk profile.
 
 The profile is a JSON object; every key may be left out:
   chunker     markdown (default; also right for plain text) or recursive
-  size        the most a chunk holds, default 512
+  size        the most a chunk holds, default 512, at most 100,000
   overlap     what neighbours share, default 0, for recursive a tenth of the size, at most 50
   unit        tokens (default, see ragdb.count_tokens()) or characters
   separators  for recursive: the strings to split at, coarsest first

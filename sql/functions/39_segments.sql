@@ -106,8 +106,11 @@ declare
   v_sealed int8 := 0;
   v_renewed int8 := 0;
 begin
-  -- One at a time in an organization: segments are numbered in order.
-  perform pg_advisory_xact_lock(hashtextextended('ragdb.seal', v_org));
+  -- One at a time in an organization. Not waited for: anybody may hold an advisory lock.
+  if not pg_try_advisory_xact_lock(hashtextextended('ragdb.seal', v_org)) then
+    return query values ('seal chunks', 0::int8), ('seal chunks anew', 0::int8);
+    return;
+  end if;
   foreach v_scope_no in array ragdb.current_scopes() loop
     v_tail := array(select p.chunk_no
                       from ragdb_data.posting p

@@ -336,6 +336,17 @@ begin
          (c ->> 'start')::int4, (c ->> 'end')::int4
     from jsonb_array_elements(v.citations) c
     join ragdb_data.document d on d.org_no = v_org and d.id = (c ->> 'document_id')::uuid;
+  -- What was read for the answer and is not cited in it: without a quote, so that the answer goes
+  -- with it all the same.
+  insert into ragdb_data.answer_citation (
+    org_no, answer_no, ordinal, user_no, document_no, quote, char_start, char_end)
+  select v_org, v_answer.answer_no, 1000 + row_number() over (), v_user, d.document_no, '', 0, 0
+    from (select distinct d.document_no
+            from ragdb_data.chunk k
+            join ragdb_data.document d on d.org_no = v_org and d.body_no = k.body_no
+           where v_generated is not null
+             and k.org_no = v_org
+             and k.chunk_no = any (p_chunk_ids)) d;
   return query
   select v_answer.id, v.answer, v.confidence, v.found, v.citations, v_model, v_fallback;
 end;

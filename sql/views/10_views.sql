@@ -114,7 +114,7 @@ select a.id as answer_id, a.question, a.answer, a.confidence, a.model, a.fallbac
                  order by c.ordinal)
           from ragdb_data.answer_citation c
           join ragdb_data.document d on d.org_no = c.org_no and d.document_no = c.document_no
-         where c.org_no = a.org_no and c.answer_no = a.answer_no) as citations
+         where c.org_no = a.org_no and c.answer_no = a.answer_no and c.quote <> '') as citations
   from ragdb_data.answer a
  where a.org_no = ragdb.current_org_no();
 

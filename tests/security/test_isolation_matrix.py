@@ -19,7 +19,7 @@ from probes import (
     table_leaks,
     view_leaks,
 )
-from subjects import BY_NAME, SUBJECTS, Subject, rolled_back
+from subjects import BY_NAME, SUBJECTS, Connection, Subject, rolled_back
 from world import World, acting, found
 
 Look = Callable[[Subject], Looker]
@@ -126,7 +126,8 @@ def test_scores_do_not_move_when_others_write(
 def test_deleted_documents_leave_no_word_anywhere(world: World) -> None:
     """Not in facts, answers, questions, statistics or private tables, as a superuser looks."""
     assert len(world.vocabulary.deleted) > 100
-    assert _stored_anywhere(world, world.vocabulary.deleted) == []
+    with world.connect() as connection:
+        assert _stored_anywhere(connection, world.vocabulary.deleted) == []
 
 
 def test_replaced_text_leaves_no_word_anywhere(world: World) -> None:
@@ -139,21 +140,21 @@ def test_replaced_text_leaves_no_word_anywhere(world: World) -> None:
                 )
                 connection.execute("select ragdb.ask_finish('What is the launch code?', 1)")
             connection.execute("reset role")
-        assert _stored_anywhere(world, {new}, connection) != []
-        assert _stored_anywhere(world, {old}, connection) == []
+        assert _stored_anywhere(connection, {new}) != []
+        assert _stored_anywhere(connection, {old}) == []
 
 
-def _stored_anywhere(world: World, words: set[str], connection: object = None) -> list[str]:
-    own = world.connect() if connection is None else connection
-    tables = relations(own, "postgres", ["ragdb_data", "ragdb_private", "ai"])
-    holding: list[str] = []
-    for table in [*tables, "pg_catalog.pg_stats"]:
-        rows = own.execute(f"select t::text from {table} t".encode()).fetchall()
-        if any(found(text) & words for (text,) in rows):
-            holding.append(table)
-    if connection is None:
-        own.close()
-    return holding
+def _stored_anywhere(connection: Connection, words: set[str]) -> list[str]:
+    """The tables that hold one of the words, as a superuser sees them."""
+    tables = relations(connection, "postgres", ["ragdb_data", "ragdb_private", "ai"])
+    return [
+        table
+        for table in [*tables, "pg_catalog.pg_stats"]
+        if any(
+            found(text) & words
+            for (text,) in connection.execute(f"select t::text from {table} t".encode())
+        )
+    ]
 
 
 def test_planner_statistics_hold_no_words(world: World) -> None:

@@ -79,6 +79,14 @@ def test_generated_answer_is_verified_and_stored(handbook):
     assert stored["citations"][0]["quote"] == answer["citations"][0]["quote"]
 
 
+def test_an_answer_goes_with_any_passage_it_was_written_from(handbook):
+    answer = generate(handbook, "They rotate every ninety days [1].")
+    cited = {citation["document_id"] for citation in answer["citations"]}
+    other = next(d for d in handbook.read("documents") if str(d["document_id"]) not in cited)
+    handbook.call("delete_document", p_document_id=other["document_id"])
+    assert handbook.read("answers") == []
+
+
 @pytest.mark.parametrize("text", ["No idea.", "Because [7].", "Quarterbacks win [2].", " ", None])
 def test_unverifiable_answer_falls_back(handbook, text):
     answer = generate(handbook, text)
