@@ -1,0 +1,100 @@
+-- Before the ranking: the language a query is read in, and the vector leg.
+
+create or replace function ragdb_data._nearest(
+  p_org_no int4, p_scopes int4[], p_embedding public.halfvec, p_matching int8,
+  p_bodies int8[], p_chunks int8[], p_depth int4,
+  out chunk_nos int8[], out cosines float8[], out strategy text)
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_custom_plan
+  set jit = off
+  set hnsw.iterative_scan = relaxed_order
+  set hnsw.ef_search = 100
+as $$
+declare
+  c_exact constant int4 := 10000;
+begin
+  strategy := 'none';
+  if p_matching > c_exact then
+    strategy := 'hnsw';
+    select array_agg(v.chunk_no order by v.distance, v.chunk_no),
+           array_agg(1 - v.distance order by v.distance, v.chunk_no)
+      into chunk_nos, cosines
+      from ((select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
+               from ragdb_data.chunk_vector e
+              where e.org_no = p_org_no
+                and e.is_indexed
+                and e.scope_no = any (p_scopes)
+                and (p_bodies is null or e.body_no = any (p_bodies))
+              order by e.embedding operator(public.<=>) p_embedding
+              limit p_depth)
+            union all
+            (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
+               from ragdb_data.chunk_vector e
+              where e.org_no = p_org_no
+                and not e.is_indexed
+                and e.scope_no = any (p_scopes)
+                and (p_bodies is null or e.body_no = any (p_bodies))
+              order by (e.embedding operator(public.<=>) p_embedding) + 0
+              limit p_depth)
+            order by distance, chunk_no
+            limit p_depth) v;
+  end if;
+  if coalesce(cardinality(chunk_nos), 0) < least(p_depth, p_matching) then
+    strategy := case strategy when 'hnsw' then 'exact after hnsw' else 'exact' end;
+    if p_chunks is null then
+      select array_agg(v.chunk_no order by v.distance, v.chunk_no),
+             array_agg(1 - v.distance order by v.distance, v.chunk_no)
+        into chunk_nos, cosines
+        from (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
+                from ragdb_data.chunk_vector e
+               where e.org_no = p_org_no
+                 and e.scope_no = any (p_scopes)
+               order by (e.embedding operator(public.<=>) p_embedding) + 0, e.chunk_no
+               limit p_depth) v;
+    else
+      select array_agg(v.chunk_no order by v.distance, v.chunk_no),
+             array_agg(1 - v.distance order by v.distance, v.chunk_no)
+        into chunk_nos, cosines
+        from (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
+                from ragdb_data.chunk_vector e
+               where e.org_no = p_org_no
+                 and e.chunk_no = any (p_chunks)
+               order by (e.embedding operator(public.<=>) p_embedding) + 0, e.chunk_no
+               limit p_depth) v;
+    end if;
+  end if;
+end;
+$$;
+
+comment on function ragdb_data._nearest(int4, int4[], public.halfvec, int8, int8[], int8[], int4) is
+$$The vector leg: the p_depth nearest chunks with their cosines, nearest first, and how they were
+found.
+
+p_matching: how many chunks there are to choose from. p_bodies, p_chunks: the only ones to return,
+or null. Planned for each call, since the planner must see the organization to choose its partition
+and index.$$;
+
+create or replace function ragdb_data._query_language(p_language text, p_workspace text)
+  returns text
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return case
+    when p_language is not null then ragdb_data._language(p_language)
+    when p_workspace is not null then (ragdb_data._workspace(p_workspace)).language
+    else (ragdb_data._context())[7]
+  end;
+end;
+$$;
+
+comment on function ragdb_data._query_language(text, text) is
+$$Language to read a query in: as said, else the workspace's, else that of the caller's default
+workspace.
+
+Raises PT422 unknown_language, PT404 workspace_not_found.$$;
