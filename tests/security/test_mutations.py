@@ -28,7 +28,10 @@ CALLERS = ("owner", "admin")
 # Predicates that another one of the same function makes superfluous, and why, with how many there
 # may be. Whoever changes such a function finds out here whether that still holds.
 SUPERFLUOUS = {
-    "ask_finish": (1, "joins by uuid what ask() has found"),
+    "ask_finish": (
+        2,
+        "joins what ask() has found by uuid, and its document by the number of its body",
+    ),
     "delete_documents": (1, "locks rows by uuid"),
     "get_document": (1, "joins the view of one's own by uuid"),
     "list_documents": (1, "joins the view of one's own by uuid"),
