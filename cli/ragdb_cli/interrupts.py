@@ -17,13 +17,15 @@ class Interrupts:
         self._output = output
         self._held = False
         self._pending = False
+        self._interrupted = False
 
     def __enter__(self) -> Interrupts:
         self._before = signal.signal(signal.SIGINT, self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
+        # What is left after an interrupt is the report, which another must not tear.
+        signal.signal(signal.SIGINT, signal.SIG_IGN if self._interrupted else self._before)
 
     @contextmanager
     def held(self) -> Generator[None]:
@@ -37,6 +39,7 @@ class Interrupts:
             raise KeyboardInterrupt
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        self._interrupted = True
         if not self._held or self._pending:
             raise KeyboardInterrupt
         self._pending = True
