@@ -1,4 +1,4 @@
--- What callers search with: the ranking of 40_ranking.sql with titles, snippets and the place of
+-- What callers search with: the ranking of 41_ranking.sql with titles, snippets and the place of
 -- each chunk, or explained.
 
 create or replace function ragdb_data._highlight_pattern(p_language text, p_query text)

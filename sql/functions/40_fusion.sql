@@ -1,24 +1,21 @@
--- The ranking: a keyword leg and a vector leg, fused by score and reranked, under the caller's
--- organization and scopes.
+-- The ranking's arithmetic: the keyword leg, its fusion with the vector leg by score, the rerank.
 --
 --   lexical   exact BM25 (Robertson and Zaragoza 2009, k1 1.2, b .75) with N, document frequency
 --             and average length of the scopes searched; a title's words count three times
 --   cosine    of the query's vector and the chunk's
---   base      lexical / greatest lexical + cosine, over the best 100 of each leg, each completed
---             with the other leg's score
---   score     of the best 50: base + .25 phrase + .3 sentence
+--   base      lexical / greatest lexical + vector weight * cosine, over the best 100 of each leg,
+--             each completed with the other leg's score
+--   score     of the best 50: base + phrase weight * phrase + sentence weight * sentence
 --             phrase: idf of neighbouring query words that are neighbours in the chunk, per
 --             greatest lexical
 --             sentence: the best sentence's share of the query's idf
--- Filters and scopes hold inside each leg. Up to 10,000 matching chunks the vector leg is exact;
--- above it asks the HNSW index and scans the chunks not in it yet, and scans everything when that
--- returned too few.
 
 create or replace function ragdb_data._fuse(
   p_org_no int4, p_scopes int4[], p_mode text, p_terms int4[],
   p_n float8, p_length float8, p_dead int8[], p_chunks int8[],
   p_sealed_terms int4[], p_sealed_dfs float8[], p_sealed_chunks int8[],
   p_embedding public.halfvec, p_vector_chunks int8[], p_cosines float8[],
+  p_vector_weight float8, p_phrase_weight float8, p_sentence_weight float8,
   p_limit int4, p_offset int4)
   returns table (
     rank int4, chunk_no int8, score float8,
@@ -147,7 +144,8 @@ begin
            case p_mode
              when 'keyword' then c.lexical
              when 'vector' then c.cosine
-             else coalesce(c.lexical / nullif(t.lexical, 0), 0) + coalesce(c.cosine, 0)
+             else coalesce(c.lexical / nullif(t.lexical, 0), 0)
+                  + p_vector_weight * coalesce(c.cosine, 0)
            end as score
       from completed c
      cross join total t
@@ -204,7 +202,7 @@ begin
   ranked as (
     select f.*,
            case when p_mode = 'hybrid'
-             then f.score + 0.25::float8 * f.phrase + 0.3::float8 * f.sentence
+             then f.score + p_phrase_weight * f.phrase + p_sentence_weight * f.sentence
              else f.score end as final_score
       from final f)
   select (row_number() over (order by r.final_score desc, r.chunk_no))::int4,
@@ -220,7 +218,7 @@ $$;
 
 comment on function ragdb_data._fuse(
   int4, int4[], text, int4[], float8, float8, int8[], int8[], int4[], float8[], int8[],
-  public.halfvec, int8[], float8[], int4, int4) is
+  public.halfvec, int8[], float8[], float8, float8, float8, int4, int4) is
 $$The keyword leg, the fusion with the vector leg's result, and the rerank.
 
 p_terms: the query's stems in order. p_n, p_length: chunks in scope and their average length.
@@ -230,178 +228,3 @@ any. confidence reckons with 1,000 further chunks that have no word of the query
 of documents, one word they lack would outweigh all they have. Everything is found by key, whatever
 the planner thinks of the tables' sizes, so one plan serves tenants of every size and planning is
 paid once a session.$$;
-
-create or replace function ragdb_data._search(
-  p_query text, p_limit int4, p_offset int4, p_filters jsonb,
-  p_mode text, p_workspace text, p_language text,
-  p_explain boolean default false)
-  returns table (
-    rank int4, chunk_no int8, score float8,
-    lexical float8, lexical_rank int4, cosine float8, vector_rank int4,
-    phrase float8, sentence float8, confidence float8,
-    documents int8[], trace jsonb)
-  language plpgsql
-  stable
-  rows 10
-  security invoker
-  set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_generic_plan
-  set jit = off
-as $$
-#variable_conflict use_column
-declare
-  v_org int4 := ragdb.require('rag:read');
-  v_caller record;
-  v_workspace_no int4;
-  v_scopes int4[];
-  v_depth int4 := greatest(100, p_limit + p_offset);
-  v_terms int4[];
-  v_embedding public.halfvec;
-  v_documents int8[];
-  v_bodies int8[];
-  v_chunks int8[];
-  v_dead int8[];
-  v_is_sealed boolean;
-  v_sealed_terms int4[];
-  v_sealed_dfs float8[];
-  v_sealed_chunks int8[];
-  v_n float8;
-  v_length float8;
-  v_matching int8;
-  v_strategy text := 'none';
-  v_vector_chunks int8[];
-  v_cosines float8[];
-  v_clock timestamptz[] := array[clock_timestamp()];
-begin
-  if p_query is null or p_query !~ '\S' then
-    raise exception 'The query is empty.'
-      using errcode = 'PT422', constraint = 'empty_query', hint = 'Ask for at least one word.';
-  elsif length(p_query) > 10000 then
-    raise exception 'The query has % characters; at most 10,000 are searched.', length(p_query)
-      using errcode = 'PT422', constraint = 'query_too_long', hint = 'Shorten the query.';
-  elsif p_limit is null or p_limit not between 1 and 1000
-        or p_offset is null or p_offset not between 0 and 10000 then
-    raise exception 'The limit must be 1 to 1000 and the offset 0 to 10000.'
-      using errcode = 'PT422',
-            constraint = 'invalid_limit',
-            hint = 'The default limit is 10, the default offset 0.';
-  elsif p_mode is null or p_mode not in ('hybrid', 'keyword', 'vector') then
-    raise exception 'The search mode % is not known.', p_mode
-      using errcode = 'PT422',
-            constraint = 'unknown_search_mode',
-            hint = 'One of: hybrid, keyword, vector';
-  end if;
-
-  select * into v_caller from ragdb.context();
-  v_scopes := v_caller.scopes;
-  if p_workspace is not null then
-    v_workspace_no := (ragdb_data._workspace(p_workspace)).workspace_no;
-    v_scopes := array(select s.scope_no
-                        from ragdb_data.scope s
-                       where s.org_no = v_org
-                         and s.scope_no = any (v_caller.scopes)
-                         and (s.scope_no = 0 or s.workspace_no = v_workspace_no));
-  end if;
-  if p_mode <> 'vector' then
-    v_terms := array_remove(
-      ragdb_data._terms(ragdb_data._query_language(p_language, p_workspace), p_query), 0);
-  end if;
-  if p_mode <> 'keyword' then
-    v_embedding := ragdb.embed(p_query);
-  end if;
-  v_clock := v_clock || clock_timestamp();
-
-  if p_filters is not null and p_filters <> '{}' then
-    v_documents := ragdb_data._matching_documents(v_org, v_scopes, p_filters);
-    v_bodies := array(select distinct d.body_no
-                        from ragdb_data.document d
-                       where d.org_no = v_org and d.document_no = any (v_documents));
-    v_chunks := array(select c.chunk_no
-                        from ragdb_data.chunk c
-                       where c.org_no = v_org and c.body_no = any (v_bodies));
-  end if;
-  v_clock := v_clock || clock_timestamp();
-
-  select t.n + s.n - d.n,
-         greatest((t.length + s.length - d.length) / nullif(t.n + s.n - d.n, 0), 1),
-         s.n > 0,
-         array(select d.chunk_no
-                 from ragdb_data.dead_chunk d
-                where d.org_no = v_org and d.scope_no = any (v_scopes) and d.slot_no is null)
-    into v_n, v_length, v_is_sealed, v_dead
-    from (select count(*)::float8 as n, coalesce(sum(p.length), 0)::float8 as length
-            from ragdb_data.posting p
-           where p.org_no = v_org and p.term = 0 and p.scope_no = any (v_scopes)) t,
-         (select coalesce(sum(g.chunks), 0)::float8 as n,
-                 coalesce(sum(g.length), 0)::float8 as length
-            from ragdb_data.segment g
-           where g.org_no = v_org and g.scope_no = any (v_scopes)) s,
-         (select count(*)::float8 as n, coalesce(sum(d.length), 0)::float8 as length
-            from ragdb_data.dead_chunk d
-           where d.org_no = v_org and d.scope_no = any (v_scopes) and d.slot_no is not null) d;
-  v_matching := coalesce(cardinality(v_chunks), v_n);
-
-  if v_embedding is not null then
-    select v.chunk_nos, v.cosines, v.strategy
-      into v_vector_chunks, v_cosines, v_strategy
-      from ragdb_data._nearest(
-             v_org, v_scopes, v_embedding, v_matching, v_bodies, v_chunks, v_depth) v;
-  end if;
-  v_clock := v_clock || clock_timestamp();
-
-  if v_is_sealed and cardinality(v_terms) > 0 then
-    select array_agg(u.term), array_agg(u.df)
-      into v_sealed_terms, v_sealed_dfs
-      from (select x.term, sum(x.df)::float8 as df
-              from (select g.term, g.df::int4 as df
-                      from ragdb_data.segment_posting g
-                     where g.org_no = v_org
-                       and g.term = any (v_terms)
-                       and g.scope_no = any (v_scopes)
-                    union all
-                    select t.term, -1
-                      from ragdb_data.dead_chunk d
-                     cross join lateral unnest(d.terms) t(term)
-                     where d.org_no = v_org
-                       and d.scope_no = any (v_scopes)
-                       and d.slot_no is not null
-                       and t.term = any (v_terms)) x
-             group by x.term) u;
-    v_sealed_chunks := ragdb_data._sealed_candidates(
-      v_org, v_scopes, v_terms, v_chunks, v_depth + 20);
-  end if;
-  v_clock := v_clock || clock_timestamp();
-
-  return query
-  select f.*, v_documents, null::jsonb
-    from ragdb_data._fuse(
-           v_org, v_scopes, p_mode, v_terms, v_n, v_length, v_dead, v_chunks,
-           v_sealed_terms, v_sealed_dfs, v_sealed_chunks,
-           v_embedding, v_vector_chunks, v_cosines, p_limit, p_offset) f;
-  if p_explain then
-    documents := v_documents;
-    trace := jsonb_build_object(
-      'scopes', cardinality(v_scopes),
-      'chunks_in_scope', v_n,
-      'average_length', v_length,
-      'query_terms', coalesce(cardinality(v_terms), 0),
-      'matching_documents', cardinality(v_documents),
-      'matching_chunks', v_matching,
-      'vector_strategy', v_strategy,
-      'vector_candidates', coalesce(cardinality(v_vector_chunks), 0),
-      'query_ms', 1000 * extract(epoch from v_clock[2] - v_clock[1]),
-      'filter_ms', 1000 * extract(epoch from v_clock[3] - v_clock[2]),
-      'vector_ms', 1000 * extract(epoch from v_clock[4] - v_clock[3]),
-      'sealed_candidates', coalesce(cardinality(v_sealed_chunks), 0),
-      'sealed_ms', 1000 * extract(epoch from v_clock[5] - v_clock[4]),
-      'fusion_ms', 1000 * extract(epoch from clock_timestamp() - v_clock[5]));
-    return next;
-  end if;
-end;
-$$;
-
-comment on function ragdb_data._search(text, int4, int4, jsonb, text, text, text, boolean) is
-$$The ranking behind search(), explain_search() and ask(): chunks with every feature of their score.
-
-documents: what the filter let through, or null. p_explain: with one more row, without a rank, whose
-trace says what the legs did.$$;

@@ -1,0 +1,185 @@
+-- A search from the caller's words to ranked chunks: what is asked, of which scopes, past which
+-- filter; then the vector leg, the sealed segments, and the fusion of 40_fusion.sql.
+--
+-- Filters and scopes hold inside each leg. Up to 10,000 matching chunks the vector leg is exact;
+-- above it asks the HNSW index and scans the chunks not in it yet, and scans everything when that
+-- returned too few.
+
+create or replace function ragdb_data._search(
+  p_query text, p_limit int4, p_offset int4, p_filters jsonb,
+  p_mode text, p_workspace text, p_language text,
+  p_explain boolean default false)
+  returns table (
+    rank int4, chunk_no int8, score float8,
+    lexical float8, lexical_rank int4, cosine float8, vector_rank int4,
+    phrase float8, sentence float8, confidence float8,
+    documents int8[], trace jsonb)
+  language plpgsql
+  stable
+  rows 10
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+#variable_conflict use_column
+declare
+  c_vector_weight constant float8 := 1.0;
+  c_phrase_weight constant float8 := 0.25;
+  c_sentence_weight constant float8 := 0.3;
+  v_org int4 := ragdb.require('rag:read');
+  v_caller record;
+  v_workspace_no int4;
+  v_scopes int4[];
+  v_depth int4 := greatest(100, p_limit + p_offset);
+  v_terms int4[];
+  v_embedding public.halfvec;
+  v_documents int8[];
+  v_bodies int8[];
+  v_chunks int8[];
+  v_dead int8[];
+  v_is_sealed boolean;
+  v_sealed_terms int4[];
+  v_sealed_dfs float8[];
+  v_sealed_chunks int8[];
+  v_n float8;
+  v_length float8;
+  v_matching int8;
+  v_strategy text := 'none';
+  v_vector_chunks int8[];
+  v_cosines float8[];
+  v_clock timestamptz[] := array[clock_timestamp()];
+begin
+  if p_query is null or p_query !~ '\S' then
+    raise exception 'The query is empty.'
+      using errcode = 'PT422', constraint = 'empty_query', hint = 'Ask for at least one word.';
+  elsif length(p_query) > 10000 then
+    raise exception 'The query has % characters; at most 10,000 are searched.', length(p_query)
+      using errcode = 'PT422', constraint = 'query_too_long', hint = 'Shorten the query.';
+  elsif p_limit is null or p_limit not between 1 and 1000
+        or p_offset is null or p_offset not between 0 and 10000 then
+    raise exception 'The limit must be 1 to 1000 and the offset 0 to 10000.'
+      using errcode = 'PT422',
+            constraint = 'invalid_limit',
+            hint = 'The default limit is 10, the default offset 0.';
+  elsif p_mode is null or p_mode not in ('hybrid', 'keyword', 'vector') then
+    raise exception 'The search mode % is not known.', p_mode
+      using errcode = 'PT422',
+            constraint = 'unknown_search_mode',
+            hint = 'One of: hybrid, keyword, vector';
+  end if;
+
+  select * into v_caller from ragdb.context();
+  v_scopes := v_caller.scopes;
+  if p_workspace is not null then
+    v_workspace_no := (ragdb_data._workspace(p_workspace)).workspace_no;
+    v_scopes := array(select s.scope_no
+                        from ragdb_data.scope s
+                       where s.org_no = v_org
+                         and s.scope_no = any (v_caller.scopes)
+                         and (s.scope_no = 0 or s.workspace_no = v_workspace_no));
+  end if;
+  if p_mode <> 'vector' then
+    v_terms := array_remove(
+      ragdb_data._terms(ragdb_data._query_language(p_language, p_workspace), p_query), 0);
+  end if;
+  if p_mode <> 'keyword' then
+    v_embedding := ragdb.embed(p_query);
+  end if;
+  v_clock := v_clock || clock_timestamp();
+
+  if p_filters is not null and p_filters <> '{}' then
+    v_documents := ragdb_data._matching_documents(v_org, v_scopes, p_filters);
+    v_bodies := array(select distinct d.body_no
+                        from ragdb_data.document d
+                       where d.org_no = v_org and d.document_no = any (v_documents));
+    v_chunks := array(select c.chunk_no
+                        from ragdb_data.chunk c
+                       where c.org_no = v_org and c.body_no = any (v_bodies));
+  end if;
+  v_clock := v_clock || clock_timestamp();
+
+  select t.n + s.n - d.n,
+         greatest((t.length + s.length - d.length) / nullif(t.n + s.n - d.n, 0), 1),
+         s.n > 0,
+         array(select d.chunk_no
+                 from ragdb_data.dead_chunk d
+                where d.org_no = v_org and d.scope_no = any (v_scopes) and d.slot_no is null)
+    into v_n, v_length, v_is_sealed, v_dead
+    from (select count(*)::float8 as n, coalesce(sum(p.length), 0)::float8 as length
+            from ragdb_data.posting p
+           where p.org_no = v_org and p.term = 0 and p.scope_no = any (v_scopes)) t,
+         (select coalesce(sum(g.chunks), 0)::float8 as n,
+                 coalesce(sum(g.length), 0)::float8 as length
+            from ragdb_data.segment g
+           where g.org_no = v_org and g.scope_no = any (v_scopes)) s,
+         (select count(*)::float8 as n, coalesce(sum(d.length), 0)::float8 as length
+            from ragdb_data.dead_chunk d
+           where d.org_no = v_org and d.scope_no = any (v_scopes) and d.slot_no is not null) d;
+  v_matching := coalesce(cardinality(v_chunks), v_n);
+
+  if v_embedding is not null then
+    select v.chunk_nos, v.cosines, v.strategy
+      into v_vector_chunks, v_cosines, v_strategy
+      from ragdb_data._nearest(
+             v_org, v_scopes, v_embedding, v_matching, v_bodies, v_chunks, v_depth) v;
+  end if;
+  v_clock := v_clock || clock_timestamp();
+
+  if v_is_sealed and cardinality(v_terms) > 0 then
+    select array_agg(u.term), array_agg(u.df)
+      into v_sealed_terms, v_sealed_dfs
+      from (select x.term, sum(x.df)::float8 as df
+              from (select g.term, g.df::int4 as df
+                      from ragdb_data.segment_posting g
+                     where g.org_no = v_org
+                       and g.term = any (v_terms)
+                       and g.scope_no = any (v_scopes)
+                    union all
+                    select t.term, -1
+                      from ragdb_data.dead_chunk d
+                     cross join lateral unnest(d.terms) t(term)
+                     where d.org_no = v_org
+                       and d.scope_no = any (v_scopes)
+                       and d.slot_no is not null
+                       and t.term = any (v_terms)) x
+             group by x.term) u;
+    v_sealed_chunks := ragdb_data._sealed_candidates(
+      v_org, v_scopes, v_terms, v_chunks, v_depth + 20);
+  end if;
+  v_clock := v_clock || clock_timestamp();
+
+  return query
+  select f.*, v_documents, null::jsonb
+    from ragdb_data._fuse(
+           v_org, v_scopes, p_mode, v_terms, v_n, v_length, v_dead, v_chunks,
+           v_sealed_terms, v_sealed_dfs, v_sealed_chunks,
+           v_embedding, v_vector_chunks, v_cosines,
+           c_vector_weight, c_phrase_weight, c_sentence_weight, p_limit, p_offset) f;
+  if p_explain then
+    documents := v_documents;
+    trace := jsonb_build_object(
+      'scopes', cardinality(v_scopes),
+      'chunks_in_scope', v_n,
+      'average_length', v_length,
+      'query_terms', coalesce(cardinality(v_terms), 0),
+      'matching_documents', cardinality(v_documents),
+      'matching_chunks', v_matching,
+      'vector_strategy', v_strategy,
+      'vector_candidates', coalesce(cardinality(v_vector_chunks), 0),
+      'query_ms', 1000 * extract(epoch from v_clock[2] - v_clock[1]),
+      'filter_ms', 1000 * extract(epoch from v_clock[3] - v_clock[2]),
+      'vector_ms', 1000 * extract(epoch from v_clock[4] - v_clock[3]),
+      'sealed_candidates', coalesce(cardinality(v_sealed_chunks), 0),
+      'sealed_ms', 1000 * extract(epoch from v_clock[5] - v_clock[4]),
+      'fusion_ms', 1000 * extract(epoch from clock_timestamp() - v_clock[5]));
+    return next;
+  end if;
+end;
+$$;
+
+comment on function ragdb_data._search(text, int4, int4, jsonb, text, text, text, boolean) is
+$$The ranking behind search(), explain_search() and ask(): chunks with every feature of their score.
+
+documents: what the filter let through, or null. p_explain: with one more row, without a rank, whose
+trace says what the legs did.$$;
