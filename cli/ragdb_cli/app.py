@@ -33,6 +33,7 @@ COMMANDS = {
     "analyst": "Create logins for SQL (for operators).",
     "psql": "Open psql, ready for ragdb.search().",
     "serve": "Serve the REST API.",
+    "worker": "Do the jobs that were enqueued.",
     "start": "Start the embedded PostgreSQL.",
     "stop": "Stop the embedded PostgreSQL.",
     "status": "Show whether the database is there.",
