@@ -34,6 +34,8 @@ COMMANDS = {
     "psql": "Open psql, ready for ragdb.search().",
     "serve": "Serve the REST API.",
     "worker": "Do the jobs that were enqueued.",
+    "jobs": "List, watch, cancel and retry jobs.",
+    "schedule": "Have jobs done again and again.",
     "start": "Start the embedded PostgreSQL.",
     "stop": "Stop the embedded PostgreSQL.",
     "status": "Show whether the database is there.",

@@ -169,7 +169,10 @@ declare
 begin
   update ragdb_data.job j
      set lease_until = clock_timestamp() + p_lease,
-         progress = coalesce(least(greatest(p_progress, 0), 1), j.progress),
+         progress = case
+                      when p_progress is null then j.progress
+                      else least(greatest(p_progress, 0.0::float8), 1.0::float8)
+                    end,
          reported_at = case
                          when p_progress is null and p_message is null then j.reported_at
                          else clock_timestamp()

@@ -22,9 +22,11 @@ def create_app(settings: Settings) -> Litestar:
     if settings.database_url is None:
         raise SettingsError("RAGDB_DATABASE_URL: no database is configured. Run: ragdb init")
     pool = Pool(settings.database_url)
+    events = JobEvents(settings.database_url)
 
     @asynccontextmanager
     async def opened(app: Litestar) -> AsyncGenerator[None]:
+        events.close_on_signals()
         async with pool.opened():
             yield
 
@@ -43,7 +45,7 @@ def create_app(settings: Settings) -> Litestar:
                 "settings": settings,
                 "pool": pool,
                 "uses": auth.Uses(),
-                "job_events": JobEvents(settings.database_url),
+                "job_events": events,
             }
         ),
         request_class=body.JsonRequest,

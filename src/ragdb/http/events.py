@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections import defaultdict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
+from types import FrameType
+from typing import Any
 from uuid import UUID
 
 from ragdb.db import listen
@@ -30,6 +33,30 @@ class JobEvents:
         self._waiting: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
         self._listening = asyncio.Event()
         self._listener: asyncio.Task[None] | None = None
+        self.is_closing = False
+
+    def close_on_signals(self) -> None:
+        """Let the waiting requests end when the process is told to: it waits for them.
+
+        Whoever handled these signals before still does.
+        """
+        loop = asyncio.get_running_loop()
+
+        def chained(before: Any) -> Callable[[int, FrameType | None], None]:
+            def handle(number: int, frame: FrameType | None) -> None:
+                loop.call_soon_threadsafe(self._close)
+                if callable(before):
+                    before(number, frame)
+
+            return handle
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, chained(signal.getsignal(number)))
+
+    def _close(self) -> None:
+        self.is_closing = True
+        for event in set[asyncio.Event]().union(*self._waiting.values()):
+            event.set()
 
     @asynccontextmanager
     async def of(self, job_id: UUID) -> AsyncGenerator[asyncio.Event]:

@@ -214,7 +214,9 @@ async def watch_job(
 ) -> ServerSentEvent:
     """Server-sent events: the job as it is now, whenever it changes, and a last time at its end."""
     await _read(session, job_id)
-    return ServerSentEvent(_events(session, state.job_events, job_id))
+    return ServerSentEvent(
+        _events(session, state.job_events, job_id), headers={"Cache-Control": "no-store"}
+    )
 
 
 async def _events(
@@ -243,6 +245,8 @@ async def _events(
             with suppress(TimeoutError):
                 async with asyncio.timeout(_SECONDS_OF_SILENCE):
                     await changed.wait()
+            if events.is_closing:
+                return
 
 
 async def _read(session: Session, job_id: UUID) -> Job:
