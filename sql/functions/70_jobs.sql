@@ -92,7 +92,7 @@ begin
             v_caller.workspace_no, p_priority,
             case when p_run_at > now() then 'scheduled' else 'queued' end,
             greatest(p_run_at, now()), v_kind.max_attempts, v_hash)
-    on conflict on constraint job_org_no_idempotency_hash_key do nothing
+    on conflict (org_no, idempotency_hash) where idempotency_hash is not null do nothing
     returning job_no, id, status, kind, true as is_new into v_job;
     exit when found;
     select j.job_no, j.id, j.status, j.kind, false as is_new into v_job
@@ -326,14 +326,16 @@ begin
   end if;
   return query
   select j.*
-    from ragdb_data.job t
-    join ragdb.jobs j on j.job_id = t.id
-   where t.org_no = v_org
-     and (v_after is null or t.job_no < v_after)
-     and (p_status is null or t.status = p_status)
-     and (p_kind is null or t.kind = p_kind)
-   order by t.job_no desc
-   limit p_limit;
+    from (select t.job_no, t.id
+            from ragdb_data.job t
+           where t.org_no = v_org
+             and (v_after is null or t.job_no < v_after)
+             and (p_status is null or t.status = p_status)
+             and (p_kind is null or t.kind = p_kind)
+           order by t.job_no desc
+           limit p_limit) page
+   cross join lateral (select * from ragdb.jobs v where v.job_id = page.id offset 0) j
+   order by page.job_no desc;
 end;
 $$;
 

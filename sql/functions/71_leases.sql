@@ -12,12 +12,14 @@ create or replace function ragdb_data._requeue_jobs()
   set search_path = pg_catalog, pg_temp
   set enable_seqscan = off
 as $$
+declare
+  v_now timestamptz := clock_timestamp();
 begin
   update ragdb_data.job j
      set status = 'queued'
     from (select s.org_no, s.job_no
             from ragdb_data.job s
-           where s.status = 'scheduled' and s.run_at <= clock_timestamp()
+           where s.status = 'scheduled' and s.run_at <= v_now
            order by s.run_at
            limit 1000
              for update skip locked) due
@@ -38,7 +40,7 @@ begin
                      else 'queued'
                    end as status
               from ragdb_data.job s
-             where s.status = 'running' and s.lease_until < clock_timestamp()
+             where s.status = 'running' and s.lease_until < v_now
              order by s.org_no, s.job_no
              limit 1000
                for update skip locked) e

@@ -102,6 +102,7 @@ create or replace function ragdb.tick()
   set enable_seqscan = off
 as $$
 declare
+  v_now timestamptz := clock_timestamp();
   v_schedule ragdb_data.schedule;
   v_job_no int8;
   v_made int4 := 0;
@@ -109,7 +110,7 @@ begin
   for v_schedule in
     select s.*
       from ragdb_data.schedule s
-     where s.is_enabled and s.next_run_at <= clock_timestamp()
+     where s.is_enabled and s.next_run_at <= v_now
      order by s.next_run_at
        for update skip locked
   loop
@@ -131,8 +132,8 @@ begin
       v_made := v_made + 1;
     end if;
     update ragdb_data.schedule s
-       set next_run_at = ragdb_data._next_run(s.cron, s.time_zone, clock_timestamp()),
-           last_run_at = case when v_job_no is null then s.last_run_at else clock_timestamp() end,
+       set next_run_at = ragdb_data._next_run(s.cron, s.time_zone, v_now),
+           last_run_at = case when v_job_no is null then s.last_run_at else v_now end,
            last_job_no = coalesce(v_job_no, s.last_job_no)
      where s.org_no = v_schedule.org_no and s.schedule_no = v_schedule.schedule_no;
   end loop;

@@ -47,7 +47,6 @@ create table ragdb_data.job (
   finished_at          timestamptz,
   primary key (org_no, job_no),
   unique (org_no, id),
-  unique (org_no, idempotency_hash),
   check ((status = 'running') = (token is not null)),
   check ((token is null) = (lease_until is null)),
   check ((status in ('succeeded', 'failed', 'cancelled')) = (finished_at is not null))
@@ -55,6 +54,8 @@ create table ragdb_data.job (
 comment on table ragdb_data.job is
   'ragdb: a job and how far it is. limited_to: the one workspace its credential may use, or 0.';
 
+create unique index job_idempotency_key on ragdb_data.job (org_no, idempotency_hash)
+  where idempotency_hash is not null;
 -- A worker takes the first of an organization, and goes from one organization to the next.
 create index job_queued_idx on ragdb_data.job (queue, org_no, priority desc, run_at, job_no)
   where status = 'queued';

@@ -37,7 +37,7 @@ select q.queue,
            and j.finished_at > now() - interval '1 hour') as succeeded_last_hour,
        (select now() - min(j.run_at) from ragdb_data.job j
          where j.org_no = o.org_no and j.queue = q.queue and j.status = 'queued') as oldest_waits
-  from (select ragdb.current_org_no() as org_no) o
+  from (select ragdb.current_org_no() as org_no offset 0) o
  cross join unnest('{ingestion,embedding,maintenance,sync}'::text[]) q(queue)
  where o.org_no is not null;
 
