@@ -47,7 +47,10 @@ revoke execute on function
   ragdb.finish_job(int4, int8, uuid, jsonb),
   ragdb.fail_job(int4, int8, uuid, text, text, boolean),
   ragdb.release_job(int4, int8, uuid, interval),
-  ragdb.tick()
+  ragdb.tick(),
+  ragdb_data._requeue_jobs(),
+  ragdb_data._leased_job(int4, int8),
+  ragdb_data._end_lease(int4, int8, uuid, text, timestamptz, int4, text, text, jsonb)
   from ragdb_service, ragdb_analyst, ragdb_admin;
 
 grant usage on schema ragdb, ragdb_data
