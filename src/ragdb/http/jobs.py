@@ -48,8 +48,12 @@ class EnqueueJob(Request):
         JsonObject | None, Meta(description="With what.", examples=[{"days": 7}])
     ] = None
     priority: Annotated[
-        int | None,
-        Meta(description="0 to 9, 9 is done first; default 5.", examples=[5], ge=0, le=9),
+        Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)] | None,
+        Meta(
+            description="0 to 9, 9 is done first; default 5.",
+            examples=[5],
+            extra_json_schema={"extra": {"minimum": 0, "maximum": 9}},
+        ),
     ] = None
     run_at: Annotated[
         str | None, Meta(description="Not before this moment.", examples=["2027-01-31T03:00:00Z"])
