@@ -143,8 +143,9 @@ def test_schedules(home: Home, tmp_path: Path) -> None:
     assert ragdb.problem("schedule", "put", "x", "99 * * * *", "maintain") == (1, "invalid_cron")
     home.ask("update ragdb_data.schedule set next_run_at = now() - interval '3 days'")
     with working(ragdb, tmp_path / "log"):
-        until(lambda: ragdb.json("schedule", "list")["schedules"][0]["last_status"] == "succeeded")
+        until(lambda: home.call("list_jobs", p_status="succeeded"))
     listed = {row["name"]: row for row in ragdb.json("schedule", "list")["schedules"]}
+    assert listed["often"]["last_status"] == "succeeded"
     assert listed["never"]["last_job_id"] is None
     ragdb.text("schedule", "rm", "never")
     assert ragdb.problem("schedule", "rm", "never") == (4, "schedule_not_found")

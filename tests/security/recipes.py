@@ -128,6 +128,8 @@ class Recipes:
             "delete_documents": [
                 {"p_document_ids": [id_]} for id_ in (ids["common"], ids["one"], *cited)
             ],
+            # Whoever configures the organization deletes others' jobs with what they said.
+            "delete_old_jobs": [{"p_older_than": "0"} for _ in cited],
             "search": [{"p_query": "said twice", "p_filters": None}],
             "ask": [question],
             "ask_finish": [{**question, "p_generated": None}],
@@ -260,7 +262,7 @@ class Recipes:
             "p_job_id": (acme.ids["job"], [globex.ids["job"]]),
             "list_jobs p_after": (acme.ids["job"], [globex.ids["job"]]),
             "p_status": ("queued", ["failed"]),
-            "p_older_than": ("0", []),
+            "p_older_than": ("100 years", []),
             "p_cron": ("30 2 * * *", []),
             "p_time_zone": ("Europe/Berlin", []),
             "p_after timestamp with time zone": ("2026-01-01", []),
