@@ -13,7 +13,8 @@ from identity import answers_go_with_their_documents, identity_holds, operators_
 from mutants import Mutant, mutants
 from privileges import dump
 from probes import Looker, function_leaks, looked_at, table_leaks, view_leaks
-from subjects import BY_NAME, Connection, rolled_back
+from queue_probe import queue_works
+from subjects import BY_NAME, WORKERS_ONLY, Connection, rolled_back
 from test_catalogue import definers
 from test_permissions import NEEDS
 from world import World, acting
@@ -77,7 +78,7 @@ class Watch:
                 "select proname from pg_proc where prosecdef and pronamespace::regnamespace::text"
                 " ~ '^ragdb' or pronamespace = 'ragdb_private'::regnamespace"
             ).fetchall()
-        }
+        } | WORKERS_ONLY
         self.unharmed = frozenset(self._complaints(None))
 
     def notices(self, mutant: Mutant) -> str | None:
@@ -148,6 +149,8 @@ class Watch:
     def _people(self) -> Iterator[str]:
         if not identity_holds(self.connection, self.world):
             yield "somebody is not who they are"
+        if not queue_works(self.connection, self.world):
+            yield "a worker's work for one organization reaches another"
         if not operators_work(self.connection, self.world):
             yield "operators do not reach the right organization"
         if not answers_go_with_their_documents(self.connection, self.world):
