@@ -62,6 +62,7 @@ declare
     'api:manage', 'user:manage');
   v_table text;
   v_command text;
+  v_permission text;
 begin
   foreach v_table in array '{organization,membership}'::text[] loop
     perform ragdb_private.protect(format('ragdb_data.%I', v_table), c_org, true);
@@ -119,19 +120,23 @@ begin
   perform ragdb_private.protect('ragdb_data.job', c_org, true, format(
     c_may || ' and (user_no = (select ragdb.current_user_no()) or ' || c_may || ')',
     'data:write', 'rag:config'));
-  perform ragdb_private.protect('ragdb_data.job_detail', c_own, false,
-                                format(c_may, 'data:write'));
+  perform ragdb_private.protect('ragdb_data.job_detail', c_own, false);
   perform ragdb_private.protect('ragdb_data.schedule', c_org, false, format(c_may, 'rag:config'));
-  for v_table, v_command in
-    values ('job', 'insert'), ('schedule', 'insert'), ('schedule', 'update')
+  for v_table, v_command, v_permission in
+    values ('job', 'insert', 'data:write'),
+           ('schedule', 'insert', 'rag:config'),
+           ('schedule', 'update', 'rag:config')
   loop
-    execute format('drop policy if exists %I on ragdb_data.%I',
-                   v_command || '_as_oneself', v_table);
+    execute format('drop policy may_%s on ragdb_data.%I', v_command, v_table);
     execute format(
-      'create policy %I on ragdb_data.%I as restrictive for %s'
-      ' to ragdb_service, ragdb_admin with check ((org_no, user_no, permissions, limited_to)'
+      'create policy may_%s on ragdb_data.%I as restrictive for %s'
+      ' to ragdb_service, ragdb_admin %s with check (%s'
+      ' and (org_no, user_no, permissions, limited_to)'
       ' = (select c.org_no, c.user_no, c.permissions, c.workspace_no from ragdb.context() c))',
-      v_command || '_as_oneself', v_table, v_command);
+      v_command, v_table, v_command,
+      case when v_command = 'update' then format('using (' || c_may || ')', v_permission)
+        else '' end,
+      format(c_may, v_permission));
   end loop;
   -- The worker sees the queue of all organizations while it acts for nobody, and nothing else.
   foreach v_table in array '{job,job_detail,schedule}'::text[] loop

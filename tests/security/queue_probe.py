@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
 from subjects import Connection, rolled_back
 from world import World, acting
 
@@ -34,6 +35,13 @@ def _as_worker(connection: Connection, query: str, *values: object) -> list[Any]
 
 def _claims_are_single(connection: Connection, world: World) -> bool:
     with rolled_back(connection):
+        # The first that waits there has ended here.
+        connection.execute(
+            "update ragdb_data.job set status = 'succeeded', finished_at = now()"
+            " where status = 'queued' and org_no = %s and job_no <= (select min(job_no)"
+            " from ragdb_data.job where status = 'queued' and org_no <> %s)",
+            (world.acme.org_no, world.acme.org_no),
+        )
         payloads = dict(
             _rows(connection, "select (org_no, job_no)::text, payload from ragdb_data.job_detail")
         )
@@ -121,7 +129,8 @@ def _schedules_make_their_own(connection: Connection, world: World) -> bool:
             (world.acme.org_no, last),
         )
         untouched = (
-            "select name, next_run_at from ragdb_data.schedule where org_no <> %s order by 1"
+            "select name, next_run_at, last_job_no, last_run_at from ragdb_data.schedule"
+            " where org_no <> %s order by 1"
         )
         before = _rows(connection, untouched, world.acme.org_no)
         [(made,)] = _as_worker(connection, "select ragdb.tick()")
@@ -141,7 +150,13 @@ def _schedules_make_their_own(connection: Connection, world: World) -> bool:
 def _contexts_are_their_owners(connection: Connection, world: World) -> bool:
     """Of a member who left there is none, and work for the whole organization is for one."""
     with rolled_back(connection):
-        connection.execute("update ragdb_data.job set kind = 'maintain' where status = 'queued'")
+        connection.execute(
+            "update ragdb_data.job set kind = 'maintain',"
+            " run_at = case when org_no = %s then run_at else 'infinity' end,"
+            " status = case when org_no = %s then 'queued' else 'scheduled' end"
+            " where status = 'queued'",
+            (world.acme.org_no, world.acme.org_no),
+        )
         [job] = _as_worker(connection, "select org_no, job_no, token from ragdb.claim_jobs()")
         begin = "select ragdb.begin_worker_context(%s, %s, %s)"
         with acting(connection, "ragdb_worker"):
@@ -150,4 +165,25 @@ def _contexts_are_their_owners(connection: Connection, world: World) -> bool:
         connection.execute("reset role; set local ragdb.context = ''")
         scopes = "select array_agg(scope_no order by 1) from ragdb_data.scope where org_no = %s"
         [(expected,)] = _rows(connection, scopes, job[0])
-        return context == (job[0], ["data:write"], expected)
+        return context == (job[0], ["data:write"], expected) and _who_left_one_has_no_context(
+            connection, world, job
+        )
+
+
+def _who_left_one_has_no_context(connection: Connection, world: World, job: Any) -> bool:
+    """The guest, who is an administrator of the other organization."""
+    guest = "(select user_no from ragdb_data.app_user where email = %s)"
+    email, acme = world.acme.emails["guest"], world.acme.org_no
+    connection.execute(
+        f"update ragdb_data.job set user_no = {guest} where token = %s".encode(), (email, job[2])
+    )
+    connection.execute(
+        f"delete from ragdb_data.membership where org_no = %s and user_no = {guest}".encode(),
+        (acme, email),
+    )
+    try:
+        with acting(connection, "ragdb_worker"):
+            _rows(connection, "select ragdb.begin_worker_context(%s, %s, %s)", *job)
+    except psycopg.Error as error:
+        return error.sqlstate == "PT403"
+    return False

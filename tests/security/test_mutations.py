@@ -14,7 +14,7 @@ from mutants import Mutant, mutants
 from privileges import dump
 from probes import Looker, function_leaks, looked_at, table_leaks, view_leaks
 from queue_probe import queue_works
-from subjects import BY_NAME, WORKERS_ONLY, Connection, rolled_back
+from subjects import BY_NAME, OPERATORS_ONLY, WORKERS_ONLY, Connection, rolled_back
 from test_catalogue import definers
 from test_permissions import NEEDS
 from world import World, acting
@@ -33,11 +33,18 @@ SUPERFLUOUS = {
         2,
         "joins what ask() has found by uuid, and its document by the number of its body",
     ),
+    "begin_worker_context": (1, "finds a lease by its token"),
+    "claim_jobs": (1, "counts what an organization has under way, to decide whose turn it is"),
     "delete_documents": (1, "locks rows by uuid"),
+    "enqueue_job": (1, "finds the hash that its own insert has just met"),
     "get_document": (1, "joins the view of one's own by uuid"),
+    "heartbeat": (1, "finds a lease by its token"),
+    "list_jobs": (1, "joins the view of one's own by uuid"),
     "list_documents": (1, "joins the view of one's own by uuid"),
     "maintain": (1, "deletes postings of scopes that are in the same statement"),
     "put_documents": (9, "only locks, or joins a row that states it; so does whatever is written"),
+    "_end_lease": (1, "finds a lease by its token"),
+    "_leased_job": (1, "reads how often a job was tried whose token is checked after it"),
     "_documents_where": (1, "widens a text that is compared to decide on one's own fact"),
     "forget_answers": (8, "joins by user as well, and nobody but a guest has two organizations"),
     "_open_scope": (2, "numbers of the caller's own workspace"),
@@ -72,13 +79,14 @@ class Watch:
         self.grants = list(granted(connection, "ragdb_service"))
         self.privileges = dump(connection)
         self.definers = definers(connection)
-        self.vital = {
+        self.vital = WORKERS_ONLY | OPERATORS_ONLY
+        self.vital |= {
             name
             for (name,) in connection.execute(
                 "select proname from pg_proc where prosecdef and pronamespace::regnamespace::text"
                 " ~ '^ragdb' or pronamespace = 'ragdb_private'::regnamespace"
             ).fetchall()
-        } | WORKERS_ONLY
+        }
         self.unharmed = frozenset(self._complaints(None))
 
     def notices(self, mutant: Mutant) -> str | None:

@@ -13,15 +13,18 @@ if TYPE_CHECKING:
 
 def enqueue_jobs(populator: Populator, party: Party) -> None:
     """Jobs that wait, were done and have failed, and schedules; some named alike in both."""
-    for _ in range(2 if party.domain == "acme" else 3):
-        for member in ("admin", "carol", "eddy"):
-            _enqueue(populator, party, member, populator.word(f"{party.domain}/{member}"))
+    for queue, times in (("sync", 2 if party.domain == "acme" else 3), ("ingestion", 1)):
+        for _ in range(times):
+            for member in ("admin", "carol", "eddy"):
+                word = populator.word(f"{party.domain}/{member}")
+                _enqueue(populator, party, member, word, p_queue=queue)
     with acting(populator.connection, "ragdb_worker"):
-        for ended in ("finish_job", "fail_job"):
-            for job in populator.connection.execute(
-                "select * from ragdb.claim_jobs(p_limit => 3)"
-            ).fetchall():
-                _end(populator, job, ended, job["payload"]["word"])
+        jobs = populator.connection.execute(
+            "select * from ragdb.claim_jobs('{sync}', p_limit => 100)"
+        ).fetchall()
+        for number, job in enumerate(jobs):
+            ended = "finish_job" if number % 2 else "fail_job"
+            _end(populator, job, ended, job["payload"]["word"])
     party.ids["idempotency"] = populator.word(party.domain)
     made = _enqueue(populator, party, "admin", populator.word(f"{party.domain}/admin"),
                          p_idempotency_key=party.ids["idempotency"])  # fmt: skip
