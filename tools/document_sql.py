@@ -24,6 +24,10 @@ SECTIONS = {
         "put_document", "put_documents", "get_document", "list_documents", "delete_document",
         "delete_documents", "maintain",
     ),
+    "Jobs and schedules": (
+        "enqueue_job", "get_job", "list_jobs", "cancel_job", "retry_failed", "delete_old_jobs",
+        "put_schedule", "delete_schedule",
+    ),
     "The caller": (
         "begin_context", "whoami", "require", "context", "current_org", "current_user_id",
         "current_org_no", "current_user_no", "current_scopes", "record_use",
@@ -35,6 +39,10 @@ SECTIONS = {
     "For operators": (
         "create_organization", "organizations", "begin_operator_context", "create_analyst",
         "version",
+    ),
+    "For workers": (
+        "claim_jobs", "begin_worker_context", "heartbeat", "finish_job", "fail_job", "release_job",
+        "tick",
     ),
     "Text": (
         "chunk_text", "chunk_markdown", "chunk_recursive", "count_tokens", "embed", "embed_batch",

@@ -11,7 +11,7 @@ from ragdb_cli.session import Session
 
 _VARIABLES = {"home": "RAGDB_HOME"}
 _SECRETS = {"api_key", "llm_key"}
-_URLS = {"database_url", "analyst_url", "operator_url"}
+_URLS = {"database_url", "analyst_url", "worker_url", "operator_url"}
 
 
 @group("config")

@@ -53,7 +53,8 @@ the user's own documents.
 p_workspace_no limits them to one workspace and what the whole organization shares.$$;
 
 create or replace function ragdb_private.payload(
-  p_org_no int4, p_user_no int4, p_key_no int4, p_workspace_no int4, p_permissions text[])
+  p_org_no int4, p_user_no int4, p_key_no int4, p_workspace_no int4, p_permissions text[],
+  p_scopes int4[] default null)
   returns text[]
   language sql
   stable
@@ -64,7 +65,9 @@ as $$
            p_org_no::text, p_user_no::text,
            coalesce(p_key_no, 0)::text, coalesce(p_workspace_no, 0)::text,
            array_to_string(p_permissions, ','),
-           array_to_string(ragdb_private.visible_scopes(p_org_no, p_user_no, p_workspace_no), ','),
+           array_to_string(
+             coalesce(p_scopes,
+                      ragdb_private.visible_scopes(p_org_no, p_user_no, p_workspace_no)), ','),
            coalesce((select w.language
                        from ragdb_data.workspace w
                       where w.org_no = p_org_no
@@ -73,11 +76,14 @@ as $$
                       limit 1), 'english')]
 $$;
 
-comment on function ragdb_private.payload(int4, int4, int4, int4, text[]) is
-$$What a context says, in the order of ragdb.context()'s columns; numbers and lists as text.$$;
+comment on function ragdb_private.payload(int4, int4, int4, int4, text[], int4[]) is
+$$What a context says, in the order of ragdb.context()'s columns; numbers and lists as text.
+
+p_scopes: instead of those the user may read.$$;
 
 create or replace function ragdb_private.set_context(
-  p_org_no int4, p_user_no int4, p_key_no int4, p_workspace_no int4, p_permissions text[])
+  p_org_no int4, p_user_no int4, p_key_no int4, p_workspace_no int4, p_permissions text[],
+  p_scopes int4[] default null)
   returns void
   language plpgsql
   volatile
@@ -86,7 +92,8 @@ create or replace function ragdb_private.set_context(
 as $$
 declare
   v_payload text := array_to_string(
-    ragdb_private.payload(p_org_no, p_user_no, p_key_no, p_workspace_no, p_permissions), '|');
+    ragdb_private.payload(
+      p_org_no, p_user_no, p_key_no, p_workspace_no, p_permissions, p_scopes), '|');
 begin
   perform set_config(
             'ragdb.context',
@@ -96,8 +103,25 @@ begin
 end;
 $$;
 
-comment on function ragdb_private.set_context(int4, int4, int4, int4, text[]) is
+comment on function ragdb_private.set_context(int4, int4, int4, int4, text[], int4[]) is
 $$Write the signed context of this transaction.$$;
+
+create or replace function ragdb_private.limited(p_permissions text[], p_limit text[])
+  returns text[]
+  language sql
+  immutable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+  select case
+           when p_limit is null or '*' = any (p_limit) then p_permissions
+           when '*' = any (p_permissions) then p_limit
+           else array(select unnest(p_limit) intersect select unnest(p_permissions) order by 1)
+         end
+$$;
+
+comment on function ragdb_private.limited(text[], text[]) is
+$$Permissions of a role as far as a limit lets them through; null and '*' limit nothing.$$;
 
 create or replace function ragdb.begin_context(p_credential text)
   returns void
@@ -135,14 +159,7 @@ begin
 
   perform ragdb_private.set_context(
     v_key.org_no, v_key.user_no, v_key.key_no, v_key.workspace_no,
-    case
-      when v_key.permissions is null or '*' = any (v_key.permissions) then v_key.role_permissions
-      when '*' = any (v_key.role_permissions) then v_key.permissions
-      else array(select unnest(v_key.permissions)
-                 intersect
-                 select unnest(v_key.role_permissions)
-                  order by 1)
-    end);
+    ragdb_private.limited(v_key.role_permissions, v_key.permissions));
 end;
 $$;
 

@@ -109,25 +109,6 @@ $$Act as the first administrator of an organization for this transaction.
 To make its first key, or a lost one anew. For operators (ragdb_admin). Definer: opens a context
 without a credential. Raises PT404 organization_not_found.$$;
 
-create or replace function ragdb.organizations()
-  returns table (organization_id uuid, slug text, name text, members int8, created_at timestamptz)
-  language sql
-  stable
-  security definer
-  set search_path = pg_catalog, pg_temp
-as $$
-  select o.id, o.slug, o.name,
-         (select count(*) from ragdb_data.membership m where m.org_no = o.org_no),
-         o.created_at
-    from ragdb_data.organization o
-   order by o.slug
-$$;
-
-comment on function ragdb.organizations() is
-$$All organizations of this database.
-
-For operators (ragdb_admin). Definer: looks past one organization.$$;
-
 create or replace function ragdb.add_member(
   p_email text, p_role text default 'viewer', p_name text default '')
   returns table (user_id uuid, email text, role text)

@@ -21,8 +21,9 @@ grant execute on function
   ragdb_data._open_scope(uuid, text),
   ragdb.record_use()
   to ragdb_service, ragdb_admin;
-grant execute on function ragdb.create_organization(text, text, text, text), ragdb.organizations(),
+grant execute on function ragdb.create_organization(text, text, text, text),
   ragdb.begin_operator_context(text) to ragdb_admin;
+grant execute on function ragdb.begin_worker_context(int4, int8, uuid) to ragdb_worker;
 grant execute on function ragdb_data._register_login(name, text, text) to ragdb_admin;
 -- The owner makes the trigger; firing it takes no right.
 grant execute on function ragdb_private.forget_answers() to ragdb_owner;

@@ -52,6 +52,7 @@ do $$
 declare
   c_org constant text := 'org_no = (select ragdb.current_org_no())';
   c_scope constant text := c_org || ' and scope_no = any ((select ragdb.current_scopes())::int4[])';
+  c_nobody constant text := '(select ragdb.current_org_no()) is null';
   c_own constant text := c_org || ' and user_no = (select ragdb.current_user_no())';
   c_visible constant text := c_org || ' and exists (select from ragdb_data.scope s'
     ' where s.org_no = %1$I.org_no and s.workspace_no = %1$I.workspace_no)';
@@ -60,6 +61,8 @@ declare
     c_may || ' and (user_no = (select ragdb.current_user_no()) or ' || c_may || ')',
     'api:manage', 'user:manage');
   v_table text;
+  v_command text;
+  v_permission text;
 begin
   foreach v_table in array '{organization,membership}'::text[] loop
     perform ragdb_private.protect(format('ragdb_data.%I', v_table), c_org, true);
@@ -106,8 +109,43 @@ begin
     'exists (select from ragdb_data.membership m'
     ' where m.user_no = app_user.user_no and m.org_no = (select ragdb.current_org_no()))',
     true);
+  -- Operators list organizations while they act for none of them.
+  foreach v_table in array '{organization,membership}'::text[] loop
+    execute format('drop policy if exists operator on ragdb_data.%I', v_table);
+    execute format('create policy operator on ragdb_data.%I for select to ragdb_admin using (%s)',
+                   v_table, c_nobody);
+  end loop;
+
+  -- A job is enqueued as oneself; whoever configures the organization also cancels others'.
+  perform ragdb_private.protect('ragdb_data.job', c_org, true, format(
+    c_may || ' and (user_no = (select ragdb.current_user_no()) or ' || c_may || ')',
+    'data:write', 'rag:config'));
+  perform ragdb_private.protect('ragdb_data.job_detail', c_own, false);
+  perform ragdb_private.protect('ragdb_data.schedule', c_org, false, format(c_may, 'rag:config'));
+  for v_table, v_command, v_permission in
+    values ('job', 'insert', 'data:write'),
+           ('schedule', 'insert', 'rag:config'),
+           ('schedule', 'update', 'rag:config')
+  loop
+    execute format('drop policy may_%s on ragdb_data.%I', v_command, v_table);
+    execute format(
+      'create policy may_%s on ragdb_data.%I as restrictive for %s'
+      ' to ragdb_service, ragdb_admin %s with check (%s'
+      ' and (org_no, user_no, permissions, limited_to)'
+      ' = (select c.org_no, c.user_no, c.permissions, c.workspace_no from ragdb.context() c))',
+      v_command, v_table, v_command,
+      case when v_command = 'update' then format('using (' || c_may || ')', v_permission)
+        else '' end,
+      format(c_may, v_permission));
+  end loop;
+  -- The worker sees the queue of all organizations while it acts for nobody, and nothing else.
+  foreach v_table in array '{job,job_detail,schedule}'::text[] loop
+    execute format('drop policy if exists worker on ragdb_data.%I', v_table);
+    execute format('create policy worker on ragdb_data.%I to ragdb_worker'
+                   ' using (%2$s) with check (%2$s)', v_table, c_nobody);
+  end loop;
   -- The same for everybody: no tenant's data.
-  foreach v_table in array '{role,embedding_token,embedding_table_version}'::text[] loop
+  foreach v_table in array '{role,job_kind,embedding_token,embedding_table_version}'::text[] loop
     perform ragdb_private.protect(format('ragdb_data.%I', v_table), 'true', false);
   end loop;
 end;

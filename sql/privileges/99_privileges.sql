@@ -39,8 +39,19 @@ begin
   end loop;
 end;
 $$;
-revoke execute on function ragdb.create_analyst(text, text, text)
+revoke execute on function ragdb.create_analyst(text, text, text), ragdb.organizations()
   from ragdb_service, ragdb_worker, ragdb_analyst;
+revoke execute on function
+  ragdb.claim_jobs(text[], int4, interval),
+  ragdb.heartbeat(int4, int8, uuid, float8, text, interval),
+  ragdb.finish_job(int4, int8, uuid, jsonb),
+  ragdb.fail_job(int4, int8, uuid, text, text, boolean),
+  ragdb.release_job(int4, int8, uuid, interval),
+  ragdb.tick(),
+  ragdb_data._requeue_jobs(),
+  ragdb_data._leased_job(int4, int8),
+  ragdb_data._end_lease(int4, int8, uuid, text, timestamptz, int4, text, text, jsonb)
+  from ragdb_service, ragdb_analyst, ragdb_admin;
 
 grant usage on schema ragdb, ragdb_data
   to ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin, ragdb_definer;
@@ -64,12 +75,24 @@ grant insert on ragdb_data.workspace, ragdb_data.workspace_member to ragdb_servi
 grant update (user_no) on ragdb_data.workspace_member to ragdb_service, ragdb_admin;
 grant update (revoked_at) on ragdb_data.api_key to ragdb_service, ragdb_admin;
 
+-- Asking for work, and doing it.
+grant insert, delete on ragdb_data.job to ragdb_service, ragdb_admin;
+grant update (status, run_at, attempt, progress, cancel_requested_at, error_code, finished_at)
+  on ragdb_data.job to ragdb_service, ragdb_admin;
+grant insert on ragdb_data.job_detail to ragdb_service, ragdb_admin;
+grant insert, update, delete on ragdb_data.schedule to ragdb_service, ragdb_admin;
+grant insert, update, delete on ragdb_data.job to ragdb_worker;
+grant insert, update on ragdb_data.job_detail to ragdb_worker;
+grant update on ragdb_data.schedule to ragdb_worker;
+
 -- Definer functions: only what each of them touches.
 grant select, insert on ragdb_data.organization, ragdb_data.app_user, ragdb_data.workspace
   to ragdb_definer;
 grant select, insert, update on ragdb_data.membership, ragdb_data.scope, ragdb_data.api_key
   to ragdb_definer;
-grant select on ragdb_data.role to ragdb_definer;
+grant select on ragdb_data.role, ragdb_data.job_kind, ragdb_data.job to ragdb_definer;
+-- To lock a row.
+grant update (token) on ragdb_data.job to ragdb_definer;
 grant select, insert on ragdb_data.workspace_member to ragdb_definer;
 grant select on ragdb_data.document, ragdb_data.answer_citation to ragdb_definer;
 grant select, delete on ragdb_data.answer to ragdb_definer;

@@ -208,15 +208,19 @@ def _complete(
                 "No login for ragdb psql: this one may not create analysts. Make one with:"
                 f" ragdb analyst create NAME --org {wanted}"
             )
-    if (url, key, analyst) != tuple(map(kept.get, _KEPT)):
-        write_credentials(settings.home, url, key, analyst)
+    worker = kept.get("RAGDB_WORKER_URL")
+    if worker is None or not _is_login_of(worker, database):
+        worker = logins.make_worker_login(database, mark)
+        changes.append(f"Made the login {conninfo_to_dict(worker)['user']} for workers")
+    if (url, key, analyst, worker) != tuple(map(kept.get, _KEPT)):
+        write_credentials(settings.home, url, key, analyst, worker)
         changes.append(f"Wrote {settings.home / CREDENTIALS}")
     report = _report(settings, database, caller, analyst, changes)
     report.notes = notes
     return report
 
 
-_KEPT = ("RAGDB_DATABASE_URL", "RAGDB_API_KEY", "RAGDB_ANALYST_URL")
+_KEPT = ("RAGDB_DATABASE_URL", "RAGDB_API_KEY", "RAGDB_ANALYST_URL", "RAGDB_WORKER_URL")
 
 
 def _is_login_of(url: str, database: Database) -> bool:

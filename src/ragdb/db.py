@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Literal, TypeVar
+from uuid import UUID
 
 import msgspec
 import psycopg
@@ -26,14 +27,23 @@ from ragdb.errors import Problem, RagdbError, from_database
 logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 T = TypeVar("T")
-Role = Literal["ragdb_service", "ragdb_admin"]
+Role = Literal["ragdb_service", "ragdb_admin", "ragdb_worker"]
 _Connection = psycopg.AsyncConnection[DictRow]
 Command = tuple[sql.SQL | sql.Composed, Mapping[str, object]]
 
 
 @dataclass(frozen=True)
+class Lease:
+    """A worker's right to a job, for as long as it lasts."""
+
+    org_no: int
+    job_no: int
+    token: UUID
+
+
+@dataclass(frozen=True)
 class Caller:
-    """Who is asking: an API key, or an operator acting for an organization, or nobody yet.
+    """Who is asking: an API key, an operator for an organization, a job, or nobody yet.
 
     Without a role the connection's own login acts, for what only that may do.
     """
@@ -41,11 +51,16 @@ class Caller:
     api_key: str | None = None
     organization: str | None = None
     role: Role | None = "ragdb_service"
+    lease: Lease | None = None
 
 
 def _opening(caller: Caller, read_only: bool) -> list[Command]:
     """The statements of one call up to the caller's own."""
     commands: list[Command] = [(sql.SQL("begin read only" if read_only else "begin"), {})]
+    if caller.lease is not None:
+        commands.append((sql.SQL("set local role ragdb_worker"), {}))
+        begin = sql.SQL("select ragdb.begin_worker_context(%(org_no)s, %(job_no)s, %(token)s)")
+        commands.append((begin, asdict(caller.lease)))
     if caller.role is not None:
         commands.append((sql.SQL("set local role {}").format(sql.Identifier(caller.role)), {}))
     if caller.api_key is not None:
@@ -141,6 +156,14 @@ def not_connected(error: psycopg.Error) -> Problem:
     return replace(problem, code=code, message=f"The database cannot be reached: {reason}.")
 
 
+@dataclass(frozen=True)
+class Notification:
+    """What NOTIFY has sent."""
+
+    channel: str
+    payload: str
+
+
 class Pool:
     """A pool of asynchronous connections, for the service."""
 
@@ -197,6 +220,24 @@ class Pool:
                 return await cursor.fetchall()
         except psycopg.Error as error:
             raise RagdbError(from_database(error)) from error
+
+
+async def listen(url: str, *channels: str) -> AsyncGenerator[Notification | None]:
+    """What is notified on these channels, forever; None first, when nothing can be missed any more.
+
+    On a connection of its own; raises RagdbError when that is lost.
+    """
+    try:
+        async with await psycopg.AsyncConnection.connect(
+            url, autocommit=True, prepare_threshold=None, application_name="ragdb listener"
+        ) as connection:
+            for channel in channels:
+                await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+            yield None
+            async for notified in connection.notifies():
+                yield Notification(notified.channel, notified.payload)
+    except psycopg.Error as error:
+        raise RagdbError(from_database(error)) from error
 
 
 async def _configure(connection: _Connection) -> None:

@@ -8,6 +8,7 @@ import shutil
 import stat
 from collections.abc import Generator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +29,7 @@ SAFE_MINOR = {18: 7}
 ROLES = ("owner", "definer", "service", "worker", "analyst", "admin")
 
 _GB = 1 << 30
+_LONGEST_WAIT = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,32 @@ def examine(settings: Settings) -> Findings:
                 for check in (_vector, _roles, _row_level_security, _embedding_table):
                     yield from check(database)
                 yield from _api_key(database, settings)
+                if settings.api_key is not None:
+                    yield from _queue(database, settings)
     except RagdbError as error:
         hint = "Start it: ragdb start" if embedded else error.problem.hint
         yield Finding("database", "fail", error.problem.message, hint)
     except psycopg.Error as error:
         yield Finding("database", "fail", str(error).partition("\n")[0])
     yield _language_model(settings)
+
+
+def _queue(database: Database, settings: Settings) -> Findings:
+    """Whether somebody does the jobs that wait."""
+    try:
+        queues = database.read(Caller(api_key=settings.api_key), "queue_health")
+    except RagdbError:  # the key does not work, as another check says
+        return
+    waits = max((row["oldest_waits"] for row in queues if row["oldest_waits"]), default=None)
+    failed = sum(row["failed"] for row in queues)
+    if waits is not None and waits > _LONGEST_WAIT:
+        message = f"A job has been waiting for {waits.total_seconds() / 60:.0f} minutes."
+        yield Finding("jobs", "warn", message, "Is there a worker? Start one: ragdb worker")
+    elif failed:
+        message = f"{failed} jobs have failed."
+        yield Finding("jobs", "warn", message, "ragdb jobs list --status failed")
+    else:
+        yield Finding("jobs", "ok", "none waits for long, none has failed")
 
 
 def extension_version(database: Database, name: str) -> str | None:

@@ -115,10 +115,23 @@ def make_service_login(database: Database, mark: str) -> str:
 
     It is a member of ragdb_service alone and so bound by row level security.
     """
-    name, exists = choose_name(database, "ragdb_app", mark)
+    return _make_login(database, "ragdb_app", mark, "ragdb_service")
+
+
+def make_worker_login(database: Database, mark: str) -> str:
+    """Create the login that workers connect as, or give it a new password; its URL.
+
+    It does jobs as a service would, and as ragdb_worker it says whose they are.
+    """
+    return _make_login(database, "ragdb_jobs", mark, "ragdb_service", "ragdb_worker")
+
+
+def _make_login(database: Database, purpose: str, mark: str, *roles: str) -> str:
+    name, exists = choose_name(database, purpose, mark)
     if not exists:
+        groups = sql.SQL(", ").join(map(sql.Identifier, roles))
         database.connection.execute(
-            sql.SQL("create role {} login in role ragdb_service").format(sql.Identifier(name))
+            sql.SQL("create role {} login in role {}").format(sql.Identifier(name), groups)
         )
         set_mark(database, name, mark)
     return url_of(database, name, new_password(database, name))

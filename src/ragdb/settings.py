@@ -16,7 +16,9 @@ from pathlib import Path
 from ragdb.paths import CREDENTIALS, default_home, write_private
 
 _LIBPQ = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
-_CREDENTIAL_KEYS = ("RAGDB_DATABASE_URL", "RAGDB_API_KEY", "RAGDB_ANALYST_URL")
+_CREDENTIAL_KEYS = (
+    "RAGDB_DATABASE_URL", "RAGDB_API_KEY", "RAGDB_ANALYST_URL", "RAGDB_WORKER_URL"
+)  # fmt: skip
 
 
 class SettingsError(Exception):
@@ -33,6 +35,8 @@ class Settings:
     api_key: str | None = field(repr=False)
     analyst_url: str | None = field(repr=False)
     """The URL of an SQL login that reads one organization, for psql."""
+    worker_url: str | None = field(repr=False)
+    """The URL of the login that `ragdb worker` connects as."""
     operator_url: str | None = field(repr=False)
     """The URL of a login that may act for every organization; never kept in the file."""
     llm_url: str | None
@@ -59,6 +63,8 @@ def load(home: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
         api_key=reader.secret("api_key", "RAGDB_API_KEY") or reader.credential("api_key"),
         analyst_url=reader.secret("analyst_url", "RAGDB_ANALYST_URL")
         or reader.credential("analyst_url"),
+        worker_url=reader.secret("worker_url", "RAGDB_WORKER_URL")
+        or reader.credential("worker_url"),
         operator_url=reader.secret("operator_url", "RAGDB_OPERATOR_URL"),
         llm_url=reader.url("llm_url", "RAGDB_LLM_URL"),
         llm_model=reader.text("llm_model", "RAGDB_LLM_MODEL"),
@@ -87,13 +93,15 @@ def read_credentials(home: Path) -> dict[str, str]:
     return values
 
 
-def write_credentials(home: Path, url: str, key: str, analyst_url: str | None = None) -> None:
+def write_credentials(
+    home: Path, url: str, key: str, analyst_url: str | None = None, worker_url: str | None = None
+) -> None:
     """Replace the credentials file, which every command reads after flag and environment."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    values = (url, key, *([analyst_url] if analyst_url else []))
-    if any("\n" in value or "\r" in value for value in values):
+    values = dict(zip(_CREDENTIAL_KEYS, (url, key, analyst_url, worker_url), strict=True))
+    if any("\n" in value or "\r" in value for value in values.values() if value):
         raise SettingsError("A credential must not contain a line break.")
-    lines = (f"{name}={value}\n" for name, value in zip(_CREDENTIAL_KEYS, values, strict=False))
+    lines = (f"{name}={value}\n" for name, value in values.items() if value)
     write_private(home / CREDENTIALS, "".join(lines))
 
 

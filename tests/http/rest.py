@@ -28,6 +28,13 @@ from ragdb.http.server import serve
 serve(settings.load(), "127.0.0.1", int(sys.argv[1]))
 """
 
+WORK = """
+import sys
+from ragdb_cli.app import run
+
+sys.exit(run(["worker"]))
+"""
+
 
 @dataclass(frozen=True)
 class Service:
@@ -128,6 +135,22 @@ def running(database_url: str, directory: Path, **environ: str) -> Iterator[Serv
         yield service
     finally:
         service.stop()
+
+
+@contextmanager
+def worker(database_url: str, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker for as long as the block runs."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("RAGDB_")}
+    with (directory / "worker").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", WORK], stderr=log,
+            env=own | {"RAGDB_WORKER_URL": database_url, "RAGDB_HOME": str(directory)},
+        )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.terminate()
+        assert process.wait(timeout=60) == 0
 
 
 def await_answer(service: Service) -> None:

@@ -14,6 +14,7 @@ from rest import Service
 OPERATIONS = {
     "search", "ask", "putDocument", "putDocuments", "listDocuments", "getDocument",
     "replaceDocument", "deleteDocument", "whoami", "live", "ready",
+    "enqueueJob", "listJobs", "getJob", "cancelJob", "retryJob", "watchJob",
 }  # fmt: skip
 
 

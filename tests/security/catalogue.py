@@ -9,9 +9,9 @@ DEFINERS = (
     "ragdb.add_member",
     "ragdb.begin_context",
     "ragdb.begin_operator_context",
+    "ragdb.begin_worker_context",
     "ragdb.create_api_key",
     "ragdb.create_organization",
-    "ragdb.organizations",
     "ragdb.record_use",
     "ragdb.version",
     "ragdb_data._context",
@@ -24,7 +24,8 @@ DEFINERS = (
 GLOBAL_KEYS = (
     "api_key_hash_pkey", "app_user_email_key", "app_user_id_key", "app_user_pkey",
     "context_key_pkey",
-    "embedding_table_version_pkey", "embedding_token_pkey", "install_pkey", "login_pkey",
+    "embedding_table_version_pkey", "embedding_token_pkey", "install_pkey", "job_kind_pkey",
+    "login_pkey",
     "membership_role_fkey", "membership_user_no_fkey", "migration_sum_pkey", "organization_id_key",
     "organization_slug_key", "role_pkey",
 )  # fmt: skip
@@ -57,7 +58,8 @@ RULES: dict[str, LiteralString] = {
                           pg_get_expr(p.polwithcheck, p.polrelid))
            and p.polroles <> array['ragdb_definer'::regrole::oid]
            and p.polrelid::regclass::text <> all (
-                 '{ragdb_data.role,ragdb_data.embedding_token,ragdb_data.embedding_table_version}')
+                 '{ragdb_data.role,ragdb_data.job_kind,ragdb_data.embedding_token,'
+                 'ragdb_data.embedding_table_version}')
     """,
     "a policy of a partition that differs from its parent's": """
         select p.polrelid::regclass, p.polname
@@ -86,7 +88,8 @@ RULES: dict[str, LiteralString] = {
          where c.relnamespace = 'ragdb_data'::regnamespace and c.relkind in ('r', 'p')
            and not exists (select from pg_attribute a
                             where a.attrelid = c.oid and a.attname = 'org_no' and a.attnotnull)
-           and c.relname not in ('app_user', 'role', 'embedding_token', 'embedding_table_version')
+           and c.relname not in ('app_user', 'role', 'job_kind', 'embedding_token',
+                                 'embedding_table_version')
     """,
     "a column of the organization that is no int4": """
         select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid
@@ -145,7 +148,7 @@ RULES: dict[str, LiteralString] = {
             or n.nspname ~ '^(ragdb.*|ai|public)$'
            and has_schema_privilege(r.role, n.oid, 'create')
     """,
-    "an analyst or worker who may write": """
+    "an analyst who may write, or a worker who may write more than the queue": """
         select c.oid::regclass, r.role, k.command
           from pg_class c,
                unnest('{ragdb_analyst,ragdb_worker}'::text[]) r(role),
@@ -153,6 +156,7 @@ RULES: dict[str, LiteralString] = {
          where c.relnamespace = 'ragdb_data'::regnamespace and c.relkind in ('r', 'p', 'v')
            and (has_any_column_privilege(r.role, c.oid, k.command)
                 or has_table_privilege(r.role, c.oid, 'delete'))
+           and not (r.role = 'ragdb_worker' and c.relname in ('job', 'job_detail', 'schedule'))
     """,
     "a definer function that belongs to somebody else": f"""
         select p.oid::regprocedure from pg_proc p

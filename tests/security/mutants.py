@@ -40,6 +40,10 @@ class Mutant:
         return subject + (" permission" if self.kind == "permission not required" else "")
 
 
+# What works only because of a policy for a role of its own.
+_USERS = {"worker": ("claim_jobs",), "operator": ("organizations",)}
+
+
 def mutants(connection: Connection) -> Iterator[Mutant]:
     """All of them, from the catalogue as it is."""
     yield from _policies(connection)
@@ -71,7 +75,10 @@ def _policies(connection: Connection) -> Iterator[Mutant]:
     ).fetchall()
     for table, policy, has_using, has_check, command in rows:
         where = f"{policy} on {table}"
-        yield Mutant("policy dropped", where, f"drop policy {where}", (table,))
+        yield Mutant(
+            "policy dropped", where, f"drop policy {where}", (table,),
+            functions=_USERS.get(policy, ()),
+        )  # fmt: skip
         if has_using and has_check and command == "w":
             # What may not be written is refused by either half.
             statement = f"alter policy {where} using (true) with check (true)"

@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
+from work import enqueue_jobs
 from world import COMMON, Item, Logins, Party, Vocabulary, World, acting
 
 MEMBERS = {"carol": "developer", "eddy": "editor", "vera": "viewer"}
@@ -52,7 +53,7 @@ class Populator:
         party = Party(domain, slug=self.word(domain))
         party.emails["admin"] = self._email(domain)
         with acting(self.connection, "ragdb_admin"):
-            made = self._one(
+            made = self.one(
                 "select * from ragdb.create_organization(%s, %s, %s, %s)",
                 self.word(domain), party.slug, party.emails["admin"], self.word(domain),
             )  # fmt: skip
@@ -67,6 +68,7 @@ class Populator:
         self._workspaces(party)
         self._special_keys(party)
         self._documents(party)
+        enqueue_jobs(self, party)
         self._look_up(party)
         self._seal(party)
         return party
@@ -84,7 +86,7 @@ class Populator:
                 f"create role {names[who]} login password '{logins.password}' in role {LOGINS[who]}"
                 .encode()
             )  # fmt: skip
-        self._call(
+        self.call(
             globex.keys["admin"], "add_member",
             p_email=acme.emails["analyst"], p_role="admin", p_name="Analyst",
         )  # fmt: skip
@@ -108,12 +110,12 @@ class Populator:
                 f" alter column {row['attname']} restart with {number}".encode()
             )
 
-    def _one(self, statement: str, *arguments: object) -> dict[str, Any]:
+    def one(self, statement: str, *arguments: object) -> dict[str, Any]:
         row = self.connection.execute(statement.encode(), arguments).fetchone()
         assert row
         return row
 
-    def _call(self, key: str, function: str, **arguments: object) -> list[dict[str, Any]]:
+    def call(self, key: str, function: str, **arguments: object) -> list[dict[str, Any]]:
         named = ", ".join(f"{name} => %({name})s" for name in arguments)
         with acting(self.connection, "ragdb_service", key):
             return self.connection.execute(
@@ -124,7 +126,7 @@ class Populator:
         return f"{self.word(domain)}@{self.word(domain)}.test"
 
     def _add_member(self, party: Party, name: str, role: str, called: str) -> None:
-        member = self._call(
+        member = self.call(
             party.keys["admin"], "add_member",
             p_email=party.emails[name], p_role=role, p_name=called,
         )[0]  # fmt: skip
@@ -152,7 +154,7 @@ class Populator:
                 party.domain, p_name=name, p_email=party.emails["vera"], p_permissions=[]
             )
             self._key(party.domain, p_name=name, p_email=party.emails["vera"])
-            spare = self._one("select id from ragdb_data.api_key order by key_no desc limit 1")
+            spare = self.one("select id from ragdb_data.api_key order by key_no desc limit 1")
         party.ids["key"] = str(spare["id"])
 
     def _workspaces(self, party: Party) -> None:
@@ -167,11 +169,11 @@ class Populator:
             )
         for slug, is_open, member in plan:
             name = self.word(party.domain if is_open else domain)
-            made = self._call(
+            made = self.call(
                 admin, "create_workspace", p_slug=slug, p_name=name, p_is_open=is_open
             )[0]
             if member:
-                self._call(
+                self.call(
                     admin, "add_workspace_member", p_workspace=slug, p_email=party.emails[member]
                 )
             party.workspaces[slug] = str(made["workspace_id"])
@@ -215,7 +217,7 @@ class Populator:
 
     def _plain(self, party: Party, external_id: str, content: str) -> None:
         """A document without a word of its own; the same name in both organizations."""
-        made = self._call(
+        made = self.call(
             party.keys["admin"], "put_document",
             p_content=content, p_title="Common", p_external_id=external_id,
         )[0]  # fmt: skip
@@ -235,7 +237,7 @@ class Populator:
             "p_source": word(),
             "p_date": "2025-01-31",
         } | given
-        row = self._call(
+        row = self.call(
             key, "put_document", p_workspace=workspace, p_visibility=visibility, **fields
         )[0]
         self.vocabulary.domains[domain].add(str(row["document_id"]))
@@ -248,7 +250,7 @@ class Populator:
         source = like.fields["p_source"]
         item = self._put(key, like.domain, like.workspace, visibility, p_source=source)
         self._ask_about(party, member, item, self.word(like.domain))
-        self._call(key, "delete_document", p_document_id=item.id)
+        self.call(key, "delete_document", p_document_id=item.id)
         self.vocabulary.deleted |= words - known
 
     def _ask(self, party: Party, member: str) -> None:
@@ -260,7 +262,7 @@ class Populator:
 
     def _ask_about(self, party: Party, member: str, item: Item, word: str) -> dict[str, Any]:
         quoted = item.fields["p_content"].removeprefix(COMMON)
-        answer = self._call(
+        answer = self.call(
             party.keys[member], "ask_finish", p_question=f"{quoted} {word}", p_limit=1
         )[0]
         assert answer["found"] and answer["citations"], "the world needs a stored citation"
@@ -276,17 +278,17 @@ class Populator:
         with acting(self.connection, "ragdb_owner", party.keys["admin"]):
             for scope in scopes:
                 half = scope["chunks"][::2]
-                self._one("select ragdb_data._seal(%s, %s)", scope["scope_no"], half)
+                self.one("select ragdb_data._seal(%s, %s)", scope["scope_no"], half)
         # A document that goes after that leaves a masked slot.
-        self._call(party.keys["admin"], "delete_documents", p_document_ids=[party.ids["sealed"]])
+        self.call(party.keys["admin"], "delete_documents", p_document_ids=[party.ids["sealed"]])
 
     def _look_up(self, party: Party) -> None:
         """Numbers that only a superuser can know."""
-        party.org_no = self._one(
+        party.org_no = self.one(
             "select org_no from ragdb_data.organization where slug = %s", party.slug
         )["org_no"]
         for item in party.items:
-            row = self._one(
+            row = self.one(
                 """
                 select d.document_no, d.body_no, d.scope_no,
                        array(select c.chunk_no from ragdb_data.chunk c

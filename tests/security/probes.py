@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 import psycopg
 from recipes import Recipes
 from routines import Call, Function, functions
-from subjects import OPERATORS_ONLY, Boundary, Connection, Subject, rolled_back, step_down
+from subjects import (
+    OPERATORS_ONLY,
+    WORKERS_ONLY,
+    Boundary,
+    Connection,
+    Subject,
+    rolled_back,
+    step_down,
+)
 from world import UUID, World, found
 
 # What is measured or new at each call and says nothing of anybody's data.
@@ -155,7 +163,9 @@ def looked_at(looker: Looker, only: Iterable[str] | None = None) -> Iterator[Cal
     for function in functions(looker.connection):
         if only is not None and function.name not in only:
             continue
-        if _may_call(looker.subject, function) and function.name not in OPERATORS_ONLY:
+        if function.name in OPERATORS_ONLY | WORKERS_ONLY:
+            continue
+        if _may_call(looker.subject, function):
             yield from recipes.calls(function)
 
 

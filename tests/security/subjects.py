@@ -70,11 +70,17 @@ SUBJECTS = (
 )  # fmt: skip
 BY_NAME = {subject.name: subject for subject in SUBJECTS}
 
-# For operators, whose work spans organizations.
+# For operators and workers, whose work spans organizations.
 OPERATORS_ONLY = frozenset(
     {"organizations", "create_organization", "begin_operator_context", "create_analyst",
      "_register_login"}
 )  # fmt: skip
+WORKERS_ONLY = frozenset(
+    {"begin_worker_context", "claim_jobs", "heartbeat", "finish_job", "fail_job", "release_job",
+     "tick", "_requeue_jobs", "_end_lease", "_leased_job"}
+)  # fmt: skip
+# What a worker sees of all organizations while it acts for none.
+QUEUE = ("job", "job_detail", "schedule")
 
 TENANT_TABLES: LiteralString = """
     select c.relname,
@@ -96,11 +102,13 @@ class Boundary:
 
     tables: list[tuple[str, list[str], list[str]]]
     numbers: dict[str, Any]
+    spans_queue: bool
 
     @classmethod
     def of(cls, connection: Connection, world: World, subject: Subject) -> Boundary:
         tables = connection.execute(TENANT_TABLES).fetchall()
-        return cls(tables, cls._numbers(connection, world, subject))
+        spans_queue = subject.role == "ragdb_worker"
+        return cls(tables, cls._numbers(connection, world, subject), spans_queue)
 
     @staticmethod
     def _numbers(connection: Connection, world: World, subject: Subject) -> dict[str, Any]:
@@ -147,7 +155,7 @@ class Boundary:
                     "user_no not in (select m.user_no from ragdb_data.membership m"
                     " where m.org_no = %(org)s)"
                 )
-            elif "org_no" not in columns:
+            elif "org_no" not in columns or (self.spans_queue and name in QUEUE):
                 continue
             else:
                 condition = "org_no <> %(org)s"
@@ -155,7 +163,7 @@ class Boundary:
                     condition += " or scope_no <> all (%(scopes)s)"
                 elif "workspace_no" in columns and name != "api_key":
                     condition += " or workspace_no = any (%(closed)s)"
-                elif name.startswith("answer"):
+                elif name.startswith("answer") or name == "job_detail":
                     condition += " or user_no <> %(user)s and not %(everyone)s"
             yield name, comparable, condition, numbers
 

@@ -13,7 +13,8 @@ from identity import answers_go_with_their_documents, identity_holds, operators_
 from mutants import Mutant, mutants
 from privileges import dump
 from probes import Looker, function_leaks, looked_at, table_leaks, view_leaks
-from subjects import BY_NAME, Connection, rolled_back
+from queue_probe import queue_works
+from subjects import BY_NAME, OPERATORS_ONLY, WORKERS_ONLY, Connection, rolled_back
 from test_catalogue import definers
 from test_permissions import NEEDS
 from world import World, acting
@@ -32,11 +33,18 @@ SUPERFLUOUS = {
         2,
         "joins what ask() has found by uuid, and its document by the number of its body",
     ),
+    "begin_worker_context": (1, "finds a lease by its token"),
+    "claim_jobs": (1, "counts what an organization has under way, to decide whose turn it is"),
     "delete_documents": (1, "locks rows by uuid"),
+    "enqueue_job": (1, "finds the hash that its own insert has just met"),
     "get_document": (1, "joins the view of one's own by uuid"),
+    "heartbeat": (1, "finds a lease by its token"),
+    "list_jobs": (1, "joins the view of one's own by uuid"),
     "list_documents": (1, "joins the view of one's own by uuid"),
     "maintain": (1, "deletes postings of scopes that are in the same statement"),
     "put_documents": (9, "only locks, or joins a row that states it; so does whatever is written"),
+    "_end_lease": (1, "finds a lease by its token"),
+    "_leased_job": (1, "reads how often a job was tried whose token is checked after it"),
     "_documents_where": (1, "widens a text that is compared to decide on one's own fact"),
     "forget_answers": (8, "joins by user as well, and nobody but a guest has two organizations"),
     "_open_scope": (2, "numbers of the caller's own workspace"),
@@ -71,7 +79,8 @@ class Watch:
         self.grants = list(granted(connection, "ragdb_service"))
         self.privileges = dump(connection)
         self.definers = definers(connection)
-        self.vital = {
+        self.vital = WORKERS_ONLY | OPERATORS_ONLY
+        self.vital |= {
             name
             for (name,) in connection.execute(
                 "select proname from pg_proc where prosecdef and pronamespace::regnamespace::text"
@@ -148,6 +157,8 @@ class Watch:
     def _people(self) -> Iterator[str]:
         if not identity_holds(self.connection, self.world):
             yield "somebody is not who they are"
+        if not queue_works(self.connection, self.world):
+            yield "a worker's work for one organization reaches another"
         if not operators_work(self.connection, self.world):
             yield "operators do not reach the right organization"
         if not answers_go_with_their_documents(self.connection, self.world):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -59,7 +60,9 @@ def _moved(looker: Looker, grant: Granted) -> Iterator[tuple[str, str]]:
         " where user_no <> ragdb.current_user_no())",
     }
     for column, number in others.items():
-        if column in grant.columns and (column != "user_no" or grant.table.count("answer")):
+        if column in grant.columns and (
+            column != "user_no" or re.search("answer|job|schedule", grant.table)
+        ):
             yield column, number
 
 
@@ -115,6 +118,8 @@ def _changes(looker: Looker, statement: str) -> bool:
     # Whoever deletes a document takes the answers along that quote it, whoever asked.
     takes_documents = ("delete from ragdb_data.document", "delete from ragdb_data.data_source")
     spared = "answer" if statement in takes_documents else " "
+    if statement == "delete from ragdb_data.job":  # by whoever configures the organization
+        spared = "job_detail"
     with rolled_back(looker.connection):
         versions = _versions(looker, spared)
         return not looker.ask_and_keep(statement).error and _versions(looker, spared) != versions

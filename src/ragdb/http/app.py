@@ -11,8 +11,9 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from ragdb.db import Pool
-from ragdb.http import answers, auth, body, documents, health, openapi, problems, search
+from ragdb.http import answers, auth, body, documents, health, jobs, openapi, problems, search
 from ragdb.http.envelope import Envelope
+from ragdb.http.events import JobEvents
 from ragdb.settings import Settings, SettingsError
 
 
@@ -21,15 +22,17 @@ def create_app(settings: Settings) -> Litestar:
     if settings.database_url is None:
         raise SettingsError("RAGDB_DATABASE_URL: no database is configured. Run: ragdb init")
     pool = Pool(settings.database_url)
+    events = JobEvents(settings.database_url)
 
     @asynccontextmanager
     async def opened(app: Litestar) -> AsyncGenerator[None]:
+        events.close_on_signals()
         async with pool.opened():
             yield
 
     api = Router(
         "/api/v1",
-        route_handlers=[search.search, answers.ask, documents.router, auth.whoami],
+        route_handlers=[search.search, answers.ask, documents.router, jobs.router, auth.whoami],
         guards=[auth.require_key],
         dependencies={"session": Provide(auth.provide_session, sync_to_thread=False)},
         after_response=auth.record_use,
@@ -37,7 +40,14 @@ def create_app(settings: Settings) -> Litestar:
     app = Litestar(
         route_handlers=[api, health.live, health.ready, health.health, openapi.assets()],
         lifespan=[opened],
-        state=State({"settings": settings, "pool": pool, "uses": auth.Uses()}),
+        state=State(
+            {
+                "settings": settings,
+                "pool": pool,
+                "uses": auth.Uses(),
+                "job_events": events,
+            }
+        ),
         request_class=body.JsonRequest,
         request_max_body_size=body.MAX_BODY,
         exception_handlers={Exception: problems.respond, HTTPException: problems.respond},

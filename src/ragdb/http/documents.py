@@ -14,7 +14,7 @@ from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from psycopg.types.json import Jsonb
 
-from ragdb.http import problems
+from ragdb.http import jobs, problems
 from ragdb.http.auth import Session
 from ragdb.http.models import (
     BatchItem,
@@ -31,6 +31,15 @@ from ragdb.http.models import (
 
 MAX_BODY = 32_000_000
 
+_Prefer = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Prefer", description="`respond-async`: have a worker do it, and answer at once."
+    ),
+]
+_LATER = ResponseSpec(
+    jobs.Enqueued, description="A job will do it, as asked for by `Prefer`", generate_examples=False
+)
 _WRITING = (400, 401, 403, 404, 409, 413, 415, 422, 503)
 _PAGE = 50
 
@@ -45,17 +54,24 @@ _PAGE = 50
     ],
     responses={
         201: ResponseSpec(Stored, description="It is new", generate_examples=False),
+        202: _LATER,
         **problems.responses(*_WRITING),
     },
     request_max_body_size=MAX_BODY,
 )
 async def put_document(
-    data: JSONBody[PutDocument], session: NamedDependency[Session]
-) -> Response[Stored]:
+    data: JSONBody[PutDocument],
+    session: NamedDependency[Session],
+    prefer: _Prefer = None,
+    idempotency_key: jobs.IdempotencyKey = None,
+) -> Response[Stored] | Response[jobs.Enqueued]:
     """Store one document; it is searchable when the response arrives.
 
     A document with the same source, external id and visibility is replaced.
     """
+    if _wants_job(prefer):
+        document, place = data.divided()
+        return await _enqueue(session, idempotency_key, [document], place)
     [stored] = await session.call("put_document", returning=Stored, **data.arguments())
     return Response(
         stored,
@@ -70,17 +86,22 @@ async def put_document(
     summary="Store several documents",
     status_code=200,
     response_description="What became of each",
-    responses=problems.responses(*_WRITING),
+    responses={202: _LATER, **problems.responses(*_WRITING)},
     request_max_body_size=MAX_BODY,
 )
 async def put_documents(
-    data: JSONBody[PutDocuments], session: NamedDependency[Session]
-) -> BatchResponse:
+    data: JSONBody[PutDocuments],
+    session: NamedDependency[Session],
+    prefer: _Prefer = None,
+    idempotency_key: jobs.IdempotencyKey = None,
+) -> Response[BatchResponse] | Response[jobs.Enqueued]:
     """Store documents in one transaction; a faulty one fails alone and is reported."""
+    if _wants_job(prefer):
+        return await _enqueue(session, idempotency_key, data.documents, data.place())
     arguments = data.arguments()
     arguments["p_documents"] = Jsonb(data.documents)
     items = await session.call("put_documents", returning=BatchItem, **arguments)
-    return BatchResponse(items)
+    return Response(BatchResponse(items))
 
 
 @get(
@@ -178,6 +199,23 @@ async def replace_document(
 async def delete_document(document_id: FromPath[UUID], session: NamedDependency[Session]) -> None:
     """Delete a document; when the response arrives nothing of it can be read or found."""
     await session.call("delete_document", returning=JsonObject, p_document_id=document_id)
+
+
+def _wants_job(prefer: str | None) -> bool:
+    """Whether a header Prefer asks not to wait (RFC 7240, 4.1)."""
+    preferences = (part.partition(";")[0].strip().lower() for part in (prefer or "").split(","))
+    return "respond-async" in preferences
+
+
+async def _enqueue(
+    session: Session, idempotency_key: str | None, documents: list[JsonObject], place: JsonObject
+) -> Response[jobs.Enqueued]:
+    response = await jobs.enqueue(
+        session, idempotency_key,
+        p_kind="put_documents", p_payload={"documents": documents, **place},
+    )  # fmt: skip
+    response.headers["Preference-Applied"] = "respond-async"
+    return response
 
 
 async def _read(session: Session, document_id: UUID) -> Document:

@@ -168,6 +168,7 @@ Visibility = Annotated[
         enum=["private", "workspace", "organization"],
     ),
 ]
+_PLACE = ("source", "workspace", "visibility")
 _Source = Annotated[str | None, _field("Where documents come from; default: default.", "handbook")]
 
 
@@ -177,6 +178,12 @@ class PutDocument(NewDocument):
     source: _Source = None
     workspace: _Workspace = None
     visibility: Visibility = None
+
+    def divided(self) -> tuple[JsonObject, JsonObject]:
+        """The document by itself, and where it belongs."""
+        given: JsonObject = {n.removeprefix("p_"): v for n, v in self.arguments().items()}
+        place = {name: given.pop(name) for name in _PLACE if name in given}
+        return given, place
 
 
 class PutDocuments(Request):
@@ -193,6 +200,10 @@ class PutDocuments(Request):
     source: _Source = None
     workspace: _Workspace = None
     visibility: Visibility = None
+
+    def place(self) -> JsonObject:
+        """Where the documents belong, as far as it was given."""
+        return {name: value for name in _PLACE if (value := getattr(self, name)) is not None}
 
 
 class Stored(msgspec.Struct):

@@ -10,20 +10,16 @@ import threading
 import time
 from functools import partial
 
-import psycopg
 from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import Server
 from litestar import Litestar
 
-from ragdb import __version__, install
-from ragdb.db import not_connected
-from ragdb.errors import RagdbError
+from ragdb import __version__
 from ragdb.http import logs
 from ragdb.http.app import create_app
 from ragdb.settings import Settings, SettingsError
-
-_CONNECT_SECONDS = 10
+from ragdb.startup import require_current
 
 
 def serve(settings: Settings, host: str, port: int, workers: int = 1) -> None:
@@ -34,7 +30,7 @@ def serve(settings: Settings, host: str, port: int, workers: int = 1) -> None:
     """
     if settings.database_url is None:
         raise SettingsError("RAGDB_DATABASE_URL: no database is configured. Run: ragdb init")
-    _require_current(settings.database_url)
+    require_current(settings.database_url)
     server = Server(
         "ragdb.http.app",
         address=_free_address(host, port),
@@ -59,16 +55,6 @@ def _follow(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _require_current(url: str) -> None:
-    try:
-        with psycopg.connect(url, connect_timeout=_CONNECT_SECONDS) as connection:
-            found = install.check(connection)
-    except psycopg.Error as error:
-        raise RagdbError(not_connected(error)) from error
-    if not found.ok:
-        raise install.VersionMismatch(found.message)
 
 
 def _free_address(host: str, port: int) -> str:

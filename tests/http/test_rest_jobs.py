@@ -1,0 +1,171 @@
+"""Jobs over REST: enqueued, watched live, cancelled, tried again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from rest import Service, Tenant, problem, running, worker
+
+JOBS = "/api/v1/jobs"
+
+
+@pytest.fixture(scope="module")
+def worker_url(shared: SimpleNamespace) -> Iterator[str]:
+    login, password = f"test_worker_{uuid4().hex[:8]}", uuid4().hex
+    with psycopg.connect(shared.superuser_url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("create role {} login password {} in role ragdb_service, ragdb_worker").format(
+                sql.Identifier(login), password
+            )
+        )
+        yield make_conninfo(shared.superuser_url, user=login, password=password)
+        connection.execute(sql.SQL("drop role {}").format(sql.Identifier(login)))
+
+
+@pytest.fixture
+def work(worker_url: str, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker at work."""
+    with worker(worker_url, tmp_path) as process:
+        yield process
+
+
+def enqueue(tenant: Tenant, **fields: object) -> str:
+    response = tenant.http.post(JOBS, json={"kind": "maintain", **fields})
+    assert response.status_code == 202, response.text
+    return response.json()["job_id"]
+
+
+def events(response: httpx.Response) -> Iterator[tuple[str, dict[str, Any]]]:
+    name = ""
+    for line in response.iter_lines():
+        if line.startswith("event: "):
+            name = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            yield name, json.loads(line.removeprefix("data: "))
+
+
+def test_documents_as_a_job(acme: Tenant, work: subprocess.Popen[bytes]) -> None:
+    documents = [{"external_id": f"d{n}", "content": f"Ship {n} sails."} for n in range(450)]
+    response = acme.http.post(
+        "/api/v1/documents/batch",
+        json={"documents": documents, "source": "fleet"},
+        headers={"Prefer": "wait=10, Respond-Async; x=1", "Idempotency-Key": "fleet-1"},
+    )
+    assert (response.status_code, response.headers["Preference-Applied"]) == (202, "respond-async")
+    location = response.headers["Location"]
+    assert location == f"{JOBS}/{response.json()['job_id']}"
+
+    with acme.http.stream("GET", f"{location}/events") as stream:
+        assert stream.headers["Content-Type"].startswith("text/event-stream")
+        assert stream.headers["X-Accel-Buffering"] == "no"
+        said = list(events(stream))
+    assert [name for name, _ in said[:-1]] == ["progress"] * (len(said) - 1)
+    name, last = said[-1]
+    assert (name, last["status"], last["progress"]) == ("end", "succeeded", 1.0)
+    assert last["result"] == {"documents": {"ingested": 450}, "failed": []}
+    progress = [job["progress"] for _, job in said]
+    assert progress == sorted(progress)
+    assert acme.http.get(location).json() == last
+    listed = acme.http.get("/api/v1/documents", params={"source": "fleet", "limit": 1000}).json()
+    assert len(listed["documents"]) == 450
+
+    again = acme.http.post(
+        "/api/v1/documents/batch", json={"documents": []},
+        headers={"Prefer": "respond-async", "Idempotency-Key": "fleet-1"},
+    ).json()  # fmt: skip
+    assert (again["job_id"], again["is_new"]) == (last["job_id"], False)
+    single = acme.http.post(
+        "/api/v1/documents", json={"content": "One ship.", "source": "other", "title": "One"},
+        headers={"Prefer": "respond-async"},
+    )  # fmt: skip
+    with acme.http.stream("GET", f"{single.headers['Location']}/events") as stream:
+        assert list(events(stream))[-1][1]["result"]["documents"] == {"ingested": 1}
+    assert acme.search("one ship")[0]["title"] == "One"
+
+
+def test_without_asking_for_a_job_there_is_none(acme: Tenant) -> None:
+    for prefer in ("", "wait=5", "respond-asynchronously"):
+        response = acme.http.post(
+            "/api/v1/documents", json={"content": f"x {prefer}"}, headers={"Prefer": prefer}
+        )
+        assert response.status_code == 201
+    assert acme.http.get(JOBS).json() == {"jobs": [], "next": None}
+
+
+def test_pages(acme: Tenant) -> None:
+    ids = [enqueue(acme) for _ in range(5)]
+    first = acme.http.get(JOBS, params={"limit": 3}).json()
+    second = acme.http.get(JOBS, params={"limit": 3, "after": first["next"]}).json()
+    assert [job["job_id"] for job in first["jobs"] + second["jobs"]] == ids[::-1]
+    assert second["next"] is None
+    assert acme.http.get(JOBS, params={"status": "failed"}).json()["jobs"] == []
+    problem(acme.http.get(JOBS, params={"status": "x"}), 422, "invalid_request")
+
+
+def test_cancel_and_retry(acme: Tenant) -> None:
+    job = enqueue(acme, priority=0, run_at="2100-01-01T00:00:00Z")
+    assert acme.http.get(f"{JOBS}/{job}").json()["status"] == "scheduled"
+    assert acme.http.post(f"{JOBS}/{job}/cancel").json()["status"] == "cancelled"
+    assert acme.http.post(f"{JOBS}/{job}/retry").json()["status"] == "queued"
+    problem(acme.http.post(f"{JOBS}/{job}/retry"), 409, "job_not_failed")
+    with acme.http.stream("GET", f"{JOBS}/{job}/events") as stream:
+        said = events(stream)
+        assert next(said)[1]["status"] == "queued"
+        acme.http.post(f"{JOBS}/{job}/cancel")
+        assert next(said) == ("end", acme.http.get(f"{JOBS}/{job}").json())
+
+
+def test_what_is_refused(acme: Tenant, globex: Tenant, rest: Service) -> None:
+    problem(acme.http.post(JOBS, json={"kind": "x"}), 422, "unknown_job_kind")
+    problem(
+        acme.http.post(JOBS, json={"kind": "maintain", "priority": 10}), 422, "invalid_priority"
+    )
+    job = enqueue(acme)
+    with rest.client() as nobody:
+        for path in (JOBS, f"{JOBS}/{job}", f"{JOBS}/{job}/events"):
+            problem(nobody.get(path), 401, "missing_api_key")
+    for path in (f"{JOBS}/{job}", f"{JOBS}/{job}/events"):
+        problem(globex.http.get(path), 404, "job_not_found")
+    for action in ("cancel", "retry"):
+        problem(globex.http.post(f"{JOBS}/{job}/{action}"), 404, "job_not_found")
+    assert globex.http.get(JOBS).json()["jobs"] == []
+
+
+def test_members_see_jobs_and_not_what_they_are_about(
+    acme: Tenant, member: Tenant, operator: Callable[..., list[dict[str, Any]]]
+) -> None:
+    email = f"editor@{acme.slug}.test"
+    operator(acme.slug, "add_member", p_email=email, p_role="editor")
+    [created] = operator(acme.slug, "create_api_key", p_name="editor", p_email=email)
+    job = enqueue(acme)
+    headers = {"X-API-Key": created["key"]}
+    seen = acme.http.get(f"{JOBS}/{job}", headers=headers).json()
+    assert (seen["status"], seen["email"]) == ("queued", f"admin@{acme.slug}.test")
+    problem(acme.http.post(f"{JOBS}/{job}/cancel", headers=headers), 403, "permission_denied")
+    assert member.http.post(f"{JOBS}/{job}/cancel").json()["status"] == "cancelled"
+
+
+def test_the_service_ends_while_somebody_watches(
+    shared: SimpleNamespace, acme: Tenant, tmp_path: Path
+) -> None:
+    job = enqueue(acme)
+    with (
+        running(shared.url, tmp_path) as service,
+        service.client(acme.key) as client,
+        client.stream("GET", f"{JOBS}/{job}/events") as stream,
+    ):
+        said = events(stream)
+        assert next(said)[1]["status"] == "queued"
+        assert service.stop() == 0
+        assert list(said) == []
