@@ -67,6 +67,7 @@ begin
                 from ragdb_data.chunk_vector e
                where e.org_no = p_org_no
                  and e.scope_no = any (p_scopes)
+                 and (p_bodies is null or e.body_no in (select unnest(p_bodies)))
                order by (e.embedding operator(public.<=>) p_embedding) + 0, e.chunk_no
                limit p_depth) v;
     else

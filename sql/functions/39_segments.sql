@@ -338,6 +338,7 @@ create or replace function ragdb_data._sealed_candidates(
   security invoker
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
   set jit = off
 as $$
 declare
@@ -375,8 +376,8 @@ begin
       from (select (s.slot_no / 4096)::int4 as segment_no,
                    ('{' || string_agg((s.slot_no % 4096 + 1) || ':1', ',')
                     || '}/4000')::public.sparsevec::public.vector as mask
-              from unnest(p_chunks) c(chunk_no)
-              join ragdb_data.slot s on s.org_no = p_org_no and s.chunk_no = c.chunk_no
+              from ragdb_data.slot s
+             where s.org_no = p_org_no and s.chunk_no = any (p_chunks)
              group by 1) m;
   end if;
 
@@ -460,3 +461,38 @@ $$;
 comment on function ragdb_data._sealed_candidates(int4, int4[], int4[], int8[], int4) is
 $$The p_limit best sealed chunks of the scopes by the scores of their sealing; p_chunks: the only
 ones to return, or null.$$;
+
+create or replace function ragdb_data._sealed_within(
+  p_org_no int4, p_scopes int4[], p_terms int4[], p_bodies int8[], p_limit int4)
+  returns int8[]
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set jit = off
+as $$
+declare
+  v_asked int4 := 3 * p_limit;
+  v_chunks int8[];
+  v_found int8[];
+begin
+  loop
+    v_chunks := ragdb_data._sealed_candidates(p_org_no, p_scopes, p_terms, null, v_asked);
+    v_found := array(select c.chunk_no
+                       from ragdb_data.chunk c
+                      where c.org_no = p_org_no
+                        and c.chunk_no = any (v_chunks)
+                        and c.body_no in (select unnest(p_bodies)));
+    exit when cardinality(v_found) >= p_limit or cardinality(v_chunks) < v_asked;
+    v_asked := 4 * v_asked;
+  end loop;
+  return v_found;
+end;
+$$;
+
+comment on function ragdb_data._sealed_within(int4, int4[], int4[], int8[], int4) is
+$$The p_limit best sealed chunks of many bodies, and some more: the best of all, four times as many
+until enough of them are of these bodies. A mask of tens of thousands of chunks took 40 times as
+long.$$;
