@@ -192,7 +192,7 @@ comment on function ragdb_data._stale_segments(int4, int4) is
 $$Segments of a scope to make anew: a tenth of them dead, of half the scope's present size when they
 were sealed, or no larger than the smaller ones and p_tail chunks together.
 
-So the sizes of those that are not full grow like powers of two, and a chunk is sealed a few times.$$;
+So the sizes of those that are not full grow like powers of two; a chunk is sealed a few times.$$;
 
 create or replace function ragdb_data._seal_scope(p_scope_no int4, p_limit int4)
   returns table (sealed int8, renewed int8, remaining int8)
@@ -289,8 +289,9 @@ end;
 $$;
 
 comment on function ragdb_data._seal_scope(int4, int4) is
-$$Seal the tail of a scope once it has 500 chunks, and make stale segments anew; about p_limit chunks
-at most, and returns how many are left to do.$$;
+$$Seal the tail of a scope once it has 500 chunks, and make stale segments anew.
+
+About p_limit chunks at most; remaining: how many are left to do.$$;
 
 create or replace function ragdb_data._seal_scopes(p_limit int4)
   returns table (task text, rows int8, remaining int8)

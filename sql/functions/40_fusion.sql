@@ -61,7 +61,7 @@ begin
             union all
             select d.term, d.df from unnest(p_sealed_terms, p_sealed_dfs) d(term, df)) u
      group by u.term),
-  -- stem: the inner product with it is the stem's frequency in a chunk, negative as pgvector has it.
+  -- stem: the inner product with it is the stem's frequency in a chunk; pgvector's is negative.
   weight as materialized (
     select u.term, u.frequency,
            ln(1 + (p_n - coalesce(f.df, 0) + 0.5::float8)

@@ -2,8 +2,8 @@
 -- filter; then the vector leg, the sealed segments, and the fusion of 40_fusion.sql.
 --
 -- Filters and scopes hold inside each leg. A filter that lets through up to 10,000 chunks is turned
--- into these chunks; a wider one is asked of each leg's candidates, and of more of them until enough
--- match. The vector leg scans everything when the HNSW index returned too few.
+-- into these chunks; a wider one is asked of each leg's candidates, and of more and more of them
+-- until enough match. The vector leg scans all that matches when the HNSW index returned too few.
 
 create or replace function ragdb_data._search(
   p_query text, p_limit int4, p_offset int4, p_filters jsonb,

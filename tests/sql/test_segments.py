@@ -79,7 +79,7 @@ def test_sealing_changes_no_result(library, db):
 
 
 def test_maintaining_in_steps_comes_to_the_same(library, db):
-    """Each step is a transaction that leaves every result as it was, and there is an end to them."""
+    """Each step is a transaction that leaves every result as it was, and they have an end."""
     before = answers(library)
     for _ in range(20):
         left = sum(row["remaining"] for row in library.call("maintain", p_limit=1_000))
@@ -93,7 +93,8 @@ def test_maintaining_in_steps_comes_to_the_same(library, db):
 def test_small_segments_are_merged(acme, db):
     sizes = []
     for step in range(8):
-        acme.put_many([{"content": f"{step} {n} word{n % 7}"} for n in range(500)])
+        for half in range(2):
+            acme.put_many([{"content": f"{step} {half} {n} word{n % 7}"} for n in range(250)])
         done(acme)
         sizes.append(
             sorted(r[0] for r in db.execute("select chunks from ragdb_data.segment").fetchall())
