@@ -61,7 +61,8 @@ begin
             union all
             select d.term, d.df from unnest(p_sealed_terms, p_sealed_dfs) d(term, df)) u
      group by u.term),
-  -- stem: the inner product with it is the stem's frequency in a chunk; pgvector's is negative.
+  -- stem: the inner product with it is the stem's frequency in a chunk; pgvector's is negative. By
+  -- term, and so are the sums: to the last bit equal chunks score the same, sealed or not.
   weight as materialized (
     select u.term, u.frequency,
            ln(1 + (p_n - coalesce(f.df, 0) + 0.5::float8)
@@ -70,13 +71,16 @@ begin
                   / (coalesce(f.df, 0) + 0.5::float8)) as prior_idf,
            ('{' || u.term || ':1}/536870912')::public.sparsevec as stem
       from unnest(v_distinct, v_frequencies) u(term, frequency)
-      left join frequency f on f.term = u.term),
+      left join frequency f on f.term = u.term
+     order by u.term),
   tail as materialized (
     select h.chunk_no,
            sum(w.frequency * w.idf * 2.2::float8 * h.tf
-               / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as score,
+               / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)
+               order by h.term) as score,
            sum(w.prior_idf * 2.2::float8 * h.tf
-               / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as prior_score
+               / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)
+               order by h.term) as prior_score
       from hit h
       join weight w on w.term = h.term
      where p_chunks is null or h.chunk_no in (select unnest(p_chunks))
