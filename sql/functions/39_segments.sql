@@ -383,11 +383,16 @@ begin
   end if;
 
   for v_segment in
+    -- A word that the query repeats counts as often.
     select g.segment_no, public.sum(g.impacts::public.vector) as sums
-      from ragdb_data.segment_posting g
-     where g.org_no = p_org_no
-       and g.term = any (p_terms)
-       and g.scope_no = any (p_scopes)
+      from unnest(p_terms) t(term)
+     cross join lateral (
+       select p.segment_no, p.impacts
+         from ragdb_data.segment_posting p
+        where p.org_no = p_org_no
+          and p.term = t.term
+          and p.scope_no = any (p_scopes)
+       offset 0) g
      group by g.segment_no
   loop
     v_sums := v_segment.sums;

@@ -16,7 +16,14 @@ from psycopg.types.json import Jsonb
 
 WORDS = [f"word{n}" for n in range(150)]
 WEIGHTS = [1 / (n + 2) for n in range(len(WORDS))]
-QUERIES = ["word0 word9", "word3 word40 word120", "word7 word7 word90", "word149", "word1"]
+QUERIES = [
+    "word0 word9",
+    "word60 word60 word60 word2 word1 word3",
+    "word3 word40 word120",
+    "word7 word7 word90",
+    "word149",
+    "word1",
+]
 FILTERS = {None: range(20), "l3": [3], "half": range(10)}
 
 
@@ -62,7 +69,7 @@ def check(found: list[dict[str, object]], expected: dict[str, float]) -> None:
     assert len({row["content"] for row in found}) == len(found)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_keyword_search_is_bm25(acme, seed):
     rng = random.Random(seed)
     keys = {"admin": acme.key, "bob": acme.member("bob@acme.test", "editor")}
