@@ -340,6 +340,7 @@ create or replace function ragdb_data._sealed_candidates(
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashagg = off  -- by segment the sum stays in the processor's cache
   set jit = off
 as $$
 declare
