@@ -129,6 +129,7 @@ create or replace function ragdb.begin_context(p_credential text)
   volatile
   security definer
   set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_key record;

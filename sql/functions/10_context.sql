@@ -1,8 +1,8 @@
 -- The caller, as every other function and every policy sees it. See definers/10_context.sql for how
 -- it is proven.
 --
--- A policy asks several times a statement, also below functions that force custom plans: hence a
--- plan mode of their own.
+-- A policy asks twice for each table of a statement. What it asks is parsed when created and has no
+-- settings, so that it is inlined and costs no call of its own.
 
 create or replace function ragdb.context()
   returns table (
@@ -34,48 +34,30 @@ forged, edited or replayed setting.$$;
 
 create or replace function ragdb.current_org_no()
   returns int4
-  language plpgsql
+  language sql
   stable
   security invoker
-  set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_generic_plan
-as $$
-begin
   return (ragdb_data._context())[1]::int4;
-end;
-$$;
 
 comment on function ragdb.current_org_no() is
 $$The caller's organization as the number tenant tables are keyed by; null without a context.$$;
 
 create or replace function ragdb.current_scopes()
   returns int4[]
-  language plpgsql
+  language sql
   stable
   security invoker
-  set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_generic_plan
-as $$
-begin
   return string_to_array((ragdb_data._context())[6], ',')::int4[];
-end;
-$$;
 
 comment on function ragdb.current_scopes() is
 $$The scopes whose documents the caller may read; null without a context.$$;
 
 create or replace function ragdb.current_user_no()
   returns int4
-  language plpgsql
+  language sql
   stable
   security invoker
-  set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_generic_plan
-as $$
-begin
   return (ragdb_data._context())[2]::int4;
-end;
-$$;
 
 comment on function ragdb.current_user_no() is
 $$The caller as the number tenant tables are keyed by; null without a context.$$;

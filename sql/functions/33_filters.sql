@@ -23,6 +23,7 @@ declare
   v_text text := p_operand #>> '{}';
   v_number float8;
   v_value text;
+  v_values text[];
   v_path text[] := (string_to_array(p_key, '.'))[2:];
   v_found int8[];
 begin
@@ -42,9 +43,23 @@ begin
     if v_type <> 'array' then
       perform ragdb_data._refuse_filter(format('in takes an array, not %s.', p_operand));
     end if;
-    return array(select distinct d
+    -- Texts are looked up together; what else there is, one by one.
+    if p_key not in ('date', 'lang') then
+      v_values := array(select ragdb_data._fact_value(e #>> '{}')
+                          from jsonb_array_elements(p_operand) e
+                         where jsonb_typeof(e) = 'string');
+    end if;
+    return array(select f.document_no
+                   from ragdb_data.document_fact f
+                  where f.org_no = p_org_no
+                    and f.key = v_key
+                    and f.value = any (v_values)
+                    and f.scope_no = any (p_scopes)
+                 union
+                 select d
                    from jsonb_array_elements(p_operand) e,
-                        unnest(ragdb_data._documents_where(p_org_no, p_scopes, p_key, 'eq', e)) d);
+                        unnest(ragdb_data._documents_where(p_org_no, p_scopes, p_key, 'eq', e)) d
+                  where v_values is null or jsonb_typeof(e) <> 'string');
   elsif v_type in ('array', 'object') then
     perform ragdb_data._refuse_filter(
               format('%s takes a text, a number or true/false, not %s.', p_operator, p_operand));

@@ -8,16 +8,31 @@ create or replace function ragdb_data._nearest(
   stable
   security invoker
   set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_custom_plan
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_sort = off
   set jit = off
   set hnsw.iterative_scan = relaxed_order
   set hnsw.ef_search = 100
 as $$
 declare
+  c_small constant int4 := 2000;
   c_exact constant int4 := 10000;
+  c_share constant int4 := 8;
+  v_vectors float8;
 begin
   strategy := 'none';
-  if p_matching > c_exact then
+  if p_matching > c_small then
+    -- How many vectors the index of this organization's partition holds, others' included; null
+    -- when none of these scopes is in it.
+    select greatest(c.reltuples, 0) into v_vectors
+      from (select v.tableoid
+              from ragdb_data.chunk_vector v
+             where v.org_no = p_org_no and v.scope_no = any (p_scopes) and v.is_indexed
+             limit 1) i
+      join pg_class c on c.oid = i.tableoid;
+  end if;
+  if v_vectors is not null and (p_matching > c_exact or c_share * p_matching >= v_vectors) then
     strategy := 'hnsw';
     select array_agg(v.chunk_no order by v.distance, v.chunk_no),
            array_agg(1 - v.distance order by v.distance, v.chunk_no)
@@ -27,7 +42,7 @@ begin
               where e.org_no = p_org_no
                 and e.is_indexed
                 and e.scope_no = any (p_scopes)
-                and (p_bodies is null or e.body_no = any (p_bodies))
+                and (p_bodies is null or e.body_no in (select unnest(p_bodies)))
               order by e.embedding operator(public.<=>) p_embedding
               limit p_depth)
             union all
@@ -36,7 +51,7 @@ begin
               where e.org_no = p_org_no
                 and not e.is_indexed
                 and e.scope_no = any (p_scopes)
-                and (p_bodies is null or e.body_no = any (p_bodies))
+                and (p_bodies is null or e.body_no in (select unnest(p_bodies)))
               order by (e.embedding operator(public.<=>) p_embedding) + 0
               limit p_depth)
             order by distance, chunk_no
@@ -52,6 +67,7 @@ begin
                 from ragdb_data.chunk_vector e
                where e.org_no = p_org_no
                  and e.scope_no = any (p_scopes)
+                 and (p_bodies is null or e.body_no in (select unnest(p_bodies)))
                order by (e.embedding operator(public.<=>) p_embedding) + 0, e.chunk_no
                limit p_depth) v;
     else
@@ -74,8 +90,10 @@ $$The vector leg: the p_depth nearest chunks with their cosines, nearest first, 
 found.
 
 p_matching: how many chunks there are to choose from. p_bodies, p_chunks: the only ones to return,
-or null. Planned for each call, since the planner must see the organization to choose its partition
-and index.$$;
+or null. Up to 2,000 chunks are compared one by one, and up to 10,000 where these are less than an
+eighth of what the index holds: behind so narrow a filter it is slower. Planning would take longer
+than the search, and no plan depends on its arguments: the partition is found when the plan is run,
+and without sorts the index is the only way to an order by distance.$$;
 
 create or replace function ragdb_data._query_language(p_language text, p_workspace text)
   returns text

@@ -5,8 +5,10 @@
 -- which leaves most segments at once. idf and average length are those of the sealing; the best
 -- chunks are scored again with today's (see _fuse), and segments are made anew when their scope has
 -- doubled or a tenth of a segment is dead. Without sealing search is as exact, and slower.
+-- A tail is sealed from 500 chunks on, and small segments are merged as they gather.
 
-create or replace function ragdb_data._seal(p_scope_no int4, p_chunks int8[])
+create or replace function ragdb_data._seal(
+  p_scope_no int4, p_chunks int8[], p_waiting int4 default 0)
   returns void
   language plpgsql
   volatile
@@ -17,10 +19,13 @@ create or replace function ragdb_data._seal(p_scope_no int4, p_chunks int8[])
   set work_mem = '128MB'
 as $$
 declare
+  c_sample constant int4 := 10;
   v_org int4 := ragdb.current_org_no();
   v_segment_no int4;
   v_n float8;
   v_length float8;
+  v_others int4[];
+  v_sampled float8;
 begin
   select sum(u.n), sum(u.length) / nullif(sum(u.n), 0)
     into v_n, v_length
@@ -28,12 +33,21 @@ begin
             from ragdb_data.segment s
            where s.org_no = v_org and s.scope_no = p_scope_no
           union all
-          select cardinality(p_chunks), sum(ragdb_data._length(w.terms))
+          select cardinality(p_chunks), sum(w.length)
             from ragdb_data.chunk_word w
            where w.org_no = v_org and w.chunk_no = any (p_chunks)) u;
+  v_n := v_n + p_waiting;
+  select array_agg(o.segment_no), coalesce(sum(o.chunks), 0)
+    into v_others, v_sampled
+    from (select s.segment_no, s.chunks
+            from ragdb_data.segment s
+           where s.org_no = v_org and s.scope_no = p_scope_no
+           order by hashint4(s.segment_no)
+           limit c_sample) o;
+  v_sampled := v_sampled + cardinality(p_chunks);
 
   insert into ragdb_data.segment (org_no, scope_no, chunks, length, scope_chunks)
-  select v_org, p_scope_no, count(*), sum(ragdb_data._length(w.terms)), v_n
+  select v_org, p_scope_no, count(*), sum(w.length), v_n
     from ragdb_data.chunk_word w
    where w.org_no = v_org and w.chunk_no = any (p_chunks)
   returning segment_no into v_segment_no;
@@ -43,8 +57,7 @@ begin
     from unnest(p_chunks) with ordinality u(chunk_no, ordinal);
 
   with word as materialized (
-    select u.ordinal::int4 as position, w.terms, array_position(w.terms, 0) as title_end,
-           ragdb_data._length(w.terms) as length
+    select u.ordinal::int4 as position, w.terms, array_position(w.terms, 0) as title_end, w.length
       from unnest(p_chunks) with ordinality u(chunk_no, ordinal)
       join ragdb_data.chunk_word w on w.org_no = v_org and w.chunk_no = u.chunk_no),
   tf as materialized (
@@ -54,16 +67,15 @@ begin
      cross join lateral unnest(w.terms) with ordinality t(term, ordinal)
      where t.term <> 0
      group by w.position, t.term, w.length),
+  own as materialized (
+    select t.term, count(*) as df from tf t group by t.term),
   frequency as materialized (
-    select u.term, sum(u.df)::float8 as df
-      from (select t.term, count(*) as df from tf t group by t.term
-            union all
-            select g.term, g.df
-              from ragdb_data.segment_posting g
-             where g.org_no = v_org
-               and g.scope_no = p_scope_no
-               and g.term in (select t.term from tf t)) u
-     group by u.term)
+    select o.term, (o.df + coalesce(sum(g.df), 0)) * v_n / v_sampled as df
+      from own o
+      left join ragdb_data.segment_posting g on g.org_no = v_org
+                                            and g.segment_no = any (v_others)
+                                            and g.term = o.term
+     group by o.term, o.df)
   insert into ragdb_data.segment_posting (org_no, scope_no, segment_no, term, df, impacts)
   select v_org, p_scope_no, v_segment_no, t.term, count(*),
          ('{' || string_agg(t.position || ':' || (
@@ -74,22 +86,116 @@ begin
     from tf t
     join frequency f on f.term = t.term
    group by t.term;
-
-  delete from ragdb_data.posting p
-   using unnest(p_chunks) u(chunk_no)
-   where p.org_no = v_org
-     and p.scope_no = p_scope_no
-     and p.chunk_no = u.chunk_no;
 end;
 $$;
 
-comment on function ragdb_data._seal(int4, int8[]) is
-$$Make a segment of at most 4,000 chunks of a scope and take their postings out of the tail.
+comment on function ragdb_data._seal(int4, int8[], int4) is
+$$Make a segment of at most 4,000 chunks of a scope, which need no postings.
 
-impacts: idf * 2.2 tf / (tf + .3 + .9 length / average length), positions from 1.$$;
+impacts: idf * 2.2 tf / (tf + .3 + .9 length / average length), positions from 1. p_waiting: chunks
+of the scope still to be sealed. idf is estimated from this segment and ten others, so that sealing
+costs the same however many there are; the best chunks are scored again with the true one.$$;
 
-create or replace function ragdb_data._seal_scopes()
-  returns table (task text, rows int8)
+create or replace function ragdb_data._drop_postings(p_scope_no int4, p_chunks int8[])
+  returns void
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_custom_plan
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+as $$
+declare
+  v_org int4 := ragdb.current_org_no();
+  v_terms int4[] := array(select distinct t.term
+                            from ragdb_data.chunk_word w
+                           cross join lateral unnest(w.terms) t(term)
+                           where w.org_no = v_org and w.chunk_no = any (p_chunks)
+                           order by 1);
+  v_first int8 := (select min(c) from unnest(p_chunks) c);
+  v_last int8 := (select max(c) from unnest(p_chunks) c);
+begin
+  -- By place, so that the rows are found by term, however the planner would join them. The sum
+  -- keeps the list out of the index scan: there it would be searched for once for each term.
+  delete from ragdb_data.posting p
+   where p.ctid = any (array(
+           select found.ctid
+             from unnest(0 || v_terms) t(term)
+            cross join lateral (
+              select q.ctid
+                from ragdb_data.posting q
+               where q.org_no = v_org
+                 and q.term = t.term
+                 and q.scope_no = p_scope_no
+                 and q.chunk_no between v_first and v_last
+                 and q.chunk_no + 0 = any (p_chunks)
+              offset 0) found));
+end;
+$$;
+
+comment on function ragdb_data._drop_postings(int4, int8[]) is
+$$Take chunks of a scope out of the tail.
+
+The oldest chunks of a tail are neighbours in the index under each of their stems.$$;
+
+create or replace function ragdb_data._stale_segments(p_scope_no int4, p_tail int4)
+  returns int4[]
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_custom_plan
+as $$
+declare
+  c_size constant int4 := 4000;
+  c_full constant int4 := 3000;
+  v_org int4 := ragdb.current_org_no();
+  v_segment record;
+  v_stale int4[];
+  v_merged int4[] := '{}';
+  v_gathered int4 := p_tail % c_size;
+begin
+  v_stale := array(
+    select s.segment_no
+      from ragdb_data.segment s
+      left join (select (d.slot_no / 4096)::int4 as segment_no, count(*) as dead
+                   from ragdb_data.dead_chunk d
+                  where d.org_no = v_org and d.scope_no = p_scope_no and d.slot_no is not null
+                  group by 1) d on d.segment_no = s.segment_no
+     where s.org_no = v_org
+       and s.scope_no = p_scope_no
+       and (10 * d.dead > s.chunks
+            or 2 * s.scope_chunks < p_tail + (select sum(o.chunks)
+                                                from ragdb_data.segment o
+                                               where o.org_no = v_org
+                                                 and o.scope_no = p_scope_no))
+     order by s.segment_no);
+  for v_segment in
+    select s.segment_no, s.chunks
+      from ragdb_data.segment s
+     where s.org_no = v_org
+       and s.scope_no = p_scope_no
+       and s.chunks < c_full
+       and s.segment_no <> all (v_stale)
+     order by s.chunks, s.segment_no
+  loop
+    exit when v_gathered > 0 and v_segment.chunks > v_gathered;
+    v_merged := v_merged || v_segment.segment_no;
+    v_gathered := v_gathered + v_segment.chunks;
+  end loop;
+  return v_stale || case when cardinality(v_merged) > 1 or p_tail > 0 then v_merged else '{}' end;
+end;
+$$;
+
+comment on function ragdb_data._stale_segments(int4, int4) is
+$$Segments of a scope to make anew: a tenth of them dead, of half the scope's present size when they
+were sealed, or no larger than the smaller ones and p_tail chunks together.
+
+So the sizes of those that are not full grow like powers of two; a chunk is sealed a few times.$$;
+
+create or replace function ragdb_data._seal_scope(p_scope_no int4, p_limit int4)
+  returns table (sealed int8, renewed int8, remaining int8)
   language plpgsql
   volatile
   security invoker
@@ -98,87 +204,132 @@ create or replace function ragdb_data._seal_scopes()
 as $$
 declare
   c_size constant int4 := 4000;
+  c_least constant int4 := 500;
   v_org int4 := ragdb.current_org_no();
-  v_scope_no int4;
+  v_tail int8[];
+  v_waiting int4;
   v_stale int4[];
   v_chunks int8[];
-  v_tail int8[];
-  v_sealed int8 := 0;
-  v_renewed int8 := 0;
+  v_all int8[];
 begin
-  -- One at a time in an organization. Not waited for: anybody may hold an advisory lock.
-  if not pg_try_advisory_xact_lock(hashtextextended('ragdb.seal', v_org)) then
-    return query values ('seal chunks', 0::int8), ('seal chunks anew', 0::int8);
-    return;
+  v_tail := array(select p.chunk_no
+                    from ragdb_data.posting p
+                   where p.org_no = v_org and p.term = 0 and p.scope_no = p_scope_no
+                   order by p.chunk_no);
+  if cardinality(v_tail) < c_least then
+    v_tail := '{}';
   end if;
-  foreach v_scope_no in array ragdb.current_scopes() loop
-    v_tail := array(select p.chunk_no
-                      from ragdb_data.posting p
-                     where p.org_no = v_org and p.term = 0 and p.scope_no = v_scope_no
-                     order by p.chunk_no);
-    v_stale := array(
-      select s.segment_no
-        from ragdb_data.segment s
-       where s.org_no = v_org
-         and s.scope_no = v_scope_no
-         and (2 * s.scope_chunks
-              < (select sum(o.chunks)
-                   from ragdb_data.segment o
-                  where o.org_no = v_org and o.scope_no = v_scope_no) + cardinality(v_tail)
-              or 10 * (select count(*)
-                         from ragdb_data.dead_chunk d
-                        where d.org_no = v_org
-                          and d.scope_no = v_scope_no
-                          and d.slot_no / 4096 = s.segment_no) > s.chunks));
-    v_chunks := array(select s.chunk_no
-                        from ragdb_data.slot s
-                       where s.org_no = v_org
-                         and s.scope_no = v_scope_no
-                         and s.slot_no / 4096 = any (v_stale)
-                       order by s.slot_no);
-    v_tail := v_tail[: cardinality(v_tail) / c_size * c_size];
-    -- A chunk being deleted now is either gone when its lock is had, or finds its slot when it
-    -- goes.
-    perform from ragdb_data.chunk c
-     where c.org_no = v_org and c.chunk_no = any (v_chunks || v_tail)
-     order by c.chunk_no
-       for key share;
-    v_chunks := array(select s.chunk_no
-                        from ragdb_data.slot s
-                       where s.org_no = v_org and s.chunk_no = any (v_chunks)
-                       order by s.slot_no);
-    v_tail := array(select p.chunk_no
-                      from ragdb_data.posting p
-                     where p.org_no = v_org
-                       and p.term = 0
-                       and p.scope_no = v_scope_no
-                       and p.chunk_no = any (v_tail)
-                     order by p.chunk_no);
+  v_waiting := cardinality(v_tail);
 
-    if cardinality(v_stale) > 0 then
-      delete from ragdb_data.segment_posting g
-       where g.org_no = v_org and g.segment_no = any (v_stale);
-      delete from ragdb_data.slot s
-       where s.org_no = v_org and s.scope_no = v_scope_no and s.slot_no / 4096 = any (v_stale);
-      delete from ragdb_data.segment s
-       where s.org_no = v_org and s.segment_no = any (v_stale);
-      delete from ragdb_data.dead_chunk d
-       where d.org_no = v_org and d.scope_no = v_scope_no and d.slot_no / 4096 = any (v_stale);
-      v_renewed := v_renewed + cardinality(v_chunks);
-    end if;
-    v_chunks := v_chunks || v_tail;
-    v_sealed := v_sealed + cardinality(v_tail);
-    for v_first in 1 .. coalesce(cardinality(v_chunks), 0) by c_size loop
-      perform ragdb_data._seal(v_scope_no, v_chunks[v_first : v_first + c_size - 1]);
-    end loop;
+  -- As many segments as the limit allows, and at least one; then of the tail, the oldest first.
+  select coalesce(array_agg(u.segment_no) filter (where u.before = 0 or u.upto <= p_limit), '{}'),
+         v_waiting + coalesce(sum(u.chunks) filter (where u.before > 0 and u.upto > p_limit), 0)
+    into v_stale, v_waiting
+    from (select s.segment_no, s.chunks, sum(s.chunks) over w as upto,
+                 sum(s.chunks) over w - s.chunks as before
+            from ragdb_data.segment s
+            join unnest(ragdb_data._stale_segments(p_scope_no, cardinality(v_tail)))
+                 with ordinality t(segment_no, ordinal) on t.segment_no = s.segment_no
+           where s.org_no = v_org
+          window w as (order by t.ordinal)) u;
+  v_chunks := array(
+    select s.chunk_no
+      from unnest(v_stale) t(segment_no)
+      join ragdb_data.slot s on s.org_no = v_org
+                            and s.slot_no between 4096::int8 * t.segment_no
+                                              and 4096::int8 * t.segment_no + 4095
+     order by s.slot_no);
+  if cardinality(v_tail) > p_limit - cardinality(v_chunks) then
+    v_tail := v_tail[: case when cardinality(v_stale) = 0 then greatest(p_limit / c_size, 1)
+                         else greatest(p_limit - cardinality(v_chunks), 0) / c_size end * c_size];
+  end if;
+
+  -- A chunk being deleted now is either gone when its lock is had, or finds its slot when it goes.
+  perform from ragdb_data.chunk c
+   where c.org_no = v_org and c.chunk_no = any (v_chunks || v_tail)
+   order by c.chunk_no
+     for key share;
+  v_chunks := array(select u.chunk_no
+                      from unnest(v_chunks) with ordinality u(chunk_no, ordinal)
+                      join ragdb_data.slot s on s.org_no = v_org and s.chunk_no = u.chunk_no
+                     order by u.ordinal);
+  v_tail := array(select p.chunk_no
+                    from ragdb_data.posting p
+                   where p.org_no = v_org
+                     and p.term = 0
+                     and p.scope_no = p_scope_no
+                     and p.chunk_no in (select unnest(v_tail))
+                   order by p.chunk_no);
+
+  delete from ragdb_data.segment_posting g
+   where g.org_no = v_org and g.segment_no = any (v_stale);
+  delete from ragdb_data.slot s
+   using unnest(v_stale) t(segment_no)
+   where s.org_no = v_org
+     and s.slot_no between 4096::int8 * t.segment_no and 4096::int8 * t.segment_no + 4095;
+  delete from ragdb_data.segment s
+   where s.org_no = v_org and s.segment_no = any (v_stale);
+  delete from ragdb_data.dead_chunk d
+   where d.org_no = v_org and d.scope_no = p_scope_no and d.slot_no / 4096 = any (v_stale);
+
+  sealed := cardinality(v_tail);
+  renewed := cardinality(v_chunks);
+  remaining := greatest(v_waiting - sealed, 0);
+  v_all := v_chunks || v_tail;
+  for v_first in 1 .. cardinality(v_all) by c_size loop
+    perform ragdb_data._seal(
+      p_scope_no, v_all[v_first : v_first + c_size - 1],
+      (remaining + greatest(cardinality(v_all) - v_first + 1 - c_size, 0))::int4);
   end loop;
-  return query values ('seal chunks', v_sealed), ('seal chunks anew', v_renewed);
+  for v_first in 1 .. cardinality(v_tail) by c_size loop
+    perform ragdb_data._drop_postings(p_scope_no, v_tail[v_first : v_first + c_size - 1]);
+  end loop;
+  return next;
 end;
 $$;
 
-comment on function ragdb_data._seal_scopes() is
-$$Seal what has gathered in the tails of the caller's scopes, 4,000 chunks at a time, and make stale
-segments anew.$$;
+comment on function ragdb_data._seal_scope(int4, int4) is
+$$Seal the tail of a scope once it has 500 chunks, and make stale segments anew.
+
+About p_limit chunks at most; remaining: how many are left to do.$$;
+
+create or replace function ragdb_data._seal_scopes(p_limit int4)
+  returns table (task text, rows int8, remaining int8)
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_org int4 := ragdb.current_org_no();
+  v_scope_no int4;
+  v_done record;
+  v_sealed int8 := 0;
+  v_renewed int8 := 0;
+  v_remaining int8 := 0;
+begin
+  -- One at a time in an organization. Not waited for: anybody may hold an advisory lock.
+  if pg_try_advisory_xact_lock(hashtextextended('ragdb.seal', v_org)) then
+    foreach v_scope_no in array ragdb.current_scopes() loop
+      if v_sealed + v_renewed >= p_limit then
+        v_remaining := v_remaining + 1;
+        exit;
+      end if;
+      select * into v_done
+        from ragdb_data._seal_scope(v_scope_no, (p_limit - v_sealed - v_renewed)::int4);
+      v_sealed := v_sealed + v_done.sealed;
+      v_renewed := v_renewed + v_done.renewed;
+      v_remaining := v_remaining + v_done.remaining;
+    end loop;
+  end if;
+  return query values ('seal chunks', v_sealed, v_remaining),
+                      ('seal chunks anew', v_renewed, 0::int8);
+end;
+$$;
+
+comment on function ragdb_data._seal_scopes(int4) is
+$$Seal what has gathered in the tails of the caller's scopes and make stale segments anew, about
+p_limit chunks at most. remaining: chunks left to do that are known of, 0 when all is done.$$;
 
 create or replace function ragdb_data._sealed_candidates(
   p_org_no int4, p_scopes int4[], p_terms int4[], p_chunks int8[], p_limit int4)
@@ -188,10 +339,13 @@ create or replace function ragdb_data._sealed_candidates(
   security invoker
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_hashagg = off  -- by segment the sum stays in the processor's cache
   set jit = off
 as $$
 declare
   c_size constant int4 := 4000;
+  c_many constant int4 := 100;
   c_zero constant bytea := '\x00';
   v_segment record;
   v_masks public.vector[];
@@ -224,17 +378,22 @@ begin
       from (select (s.slot_no / 4096)::int4 as segment_no,
                    ('{' || string_agg((s.slot_no % 4096 + 1) || ':1', ',')
                     || '}/4000')::public.sparsevec::public.vector as mask
-              from unnest(p_chunks) c(chunk_no)
-              join ragdb_data.slot s on s.org_no = p_org_no and s.chunk_no = c.chunk_no
+              from ragdb_data.slot s
+             where s.org_no = p_org_no and s.chunk_no = any (p_chunks)
              group by 1) m;
   end if;
 
   for v_segment in
+    -- A word that the query repeats counts as often.
     select g.segment_no, public.sum(g.impacts::public.vector) as sums
-      from ragdb_data.segment_posting g
-     where g.org_no = p_org_no
-       and g.term = any (p_terms)
-       and g.scope_no = any (p_scopes)
+      from unnest(p_terms) t(term)
+     cross join lateral (
+       select p.segment_no, p.impacts
+         from ragdb_data.segment_posting p
+        where p.org_no = p_org_no
+          and p.term = t.term
+          and p.scope_no = any (p_scopes)
+       offset 0) g
      group by g.segment_no
   loop
     v_sums := v_segment.sums;
@@ -252,11 +411,13 @@ begin
                  else public.binary_quantize(v_sums) end;
     v_hits := bit_count(v_above);
     continue when v_hits = 0;
-    if v_hits > 4 * p_limit then
+    if v_hits > c_many then
+      -- Sets side by side in a select list are read in step, and without being stored first.
       select v_slots || array_agg(b.slot_no), v_scores || array_agg(b.score)
         into v_slots, v_scores
-        from (select 4096::int8 * v_segment.segment_no + s.position - 1 as slot_no, s.score
-                from unnest(v_sums::float4[]) with ordinality s(score, position)
+        from (select 4096::int8 * v_segment.segment_no + s.position as slot_no, s.score
+                from (select generate_series(0, c_size - 1) as position,
+                             unnest(v_sums::float4[]) as score) s
                where s.score > v_least
                order by s.score desc
                limit p_limit) b;
@@ -294,16 +455,51 @@ begin
     end if;
   end loop;
 
-  return array(
-    select s.chunk_no
-      from (select u.slot_no
-              from unnest(v_slots, v_scores) u(slot_no, score)
-             order by u.score desc
-             limit p_limit) b
-      join ragdb_data.slot s on s.org_no = p_org_no and s.slot_no = b.slot_no);
+  v_slots := array(select u.slot_no
+                     from unnest(v_slots, v_scores) u(slot_no, score)
+                    order by u.score desc
+                    limit p_limit);
+  return array(select s.chunk_no
+                 from ragdb_data.slot s
+                where s.org_no = p_org_no and s.slot_no = any (v_slots));
 end;
 $$;
 
 comment on function ragdb_data._sealed_candidates(int4, int4[], int4[], int8[], int4) is
 $$The p_limit best sealed chunks of the scopes by the scores of their sealing; p_chunks: the only
 ones to return, or null.$$;
+
+create or replace function ragdb_data._sealed_within(
+  p_org_no int4, p_scopes int4[], p_terms int4[], p_bodies int8[], p_limit int4)
+  returns int8[]
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set jit = off
+as $$
+declare
+  v_asked int4 := 3 * p_limit;
+  v_chunks int8[];
+  v_found int8[];
+begin
+  loop
+    v_chunks := ragdb_data._sealed_candidates(p_org_no, p_scopes, p_terms, null, v_asked);
+    v_found := array(select c.chunk_no
+                       from ragdb_data.chunk c
+                      where c.org_no = p_org_no
+                        and c.chunk_no = any (v_chunks)
+                        and c.body_no in (select unnest(p_bodies)));
+    exit when cardinality(v_found) >= p_limit or cardinality(v_chunks) < v_asked;
+    v_asked := 4 * v_asked;
+  end loop;
+  return v_found;
+end;
+$$;
+
+comment on function ragdb_data._sealed_within(int4, int4[], int4[], int8[], int4) is
+$$The p_limit best sealed chunks of many bodies, and some more: the best of all, four times as many
+until enough of them are of these bodies. A mask of tens of thousands of chunks took 40 times as
+long.$$;

@@ -28,6 +28,7 @@ create or replace function ragdb_data._fuse(
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_nestloop = off
   set jit = off
 as $$
 #variable_conflict use_column
@@ -37,6 +38,10 @@ declare
   v_frequencies float8[];
   v_depth int4 := greatest(100, p_limit + p_offset);
   v_rerank int4 := greatest(50, p_limit + p_offset);
+  v_rescored int8[] := case when p_sealed_chunks is not null
+                         then array(select unnest(p_sealed_chunks)
+                                    union
+                                    select unnest(p_vector_chunks)) end;
 begin
   select array_agg(u.term), array_agg(u.frequency)
     into v_distinct, v_frequencies
@@ -56,54 +61,52 @@ begin
             union all
             select d.term, d.df from unnest(p_sealed_terms, p_sealed_dfs) d(term, df)) u
      group by u.term),
+  -- stem: the inner product with it is the stem's frequency in a chunk; pgvector's is negative. By
+  -- term, and so are the sums: to the last bit equal chunks score the same, sealed or not.
   weight as materialized (
     select u.term, u.frequency,
            ln(1 + (p_n - coalesce(f.df, 0) + 0.5::float8)
                   / (coalesce(f.df, 0) + 0.5::float8)) as idf,
            ln(1 + (p_n + c_prior - coalesce(f.df, 0) + 0.5::float8)
-                  / (coalesce(f.df, 0) + 0.5::float8)) as prior_idf
+                  / (coalesce(f.df, 0) + 0.5::float8)) as prior_idf,
+           ('{' || u.term || ':1}/536870912')::public.sparsevec as stem
       from unnest(v_distinct, v_frequencies) u(term, frequency)
-      left join frequency f on f.term = u.term),
-  tail as (
+      left join frequency f on f.term = u.term
+     order by u.term),
+  tail as materialized (
     select h.chunk_no,
            sum(w.frequency * w.idf * 2.2::float8 * h.tf
-               / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as score,
+               / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)
+               order by h.term) as score,
            sum(w.prior_idf * 2.2::float8 * h.tf
-               / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as prior_score
+               / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)
+               order by h.term) as prior_score
       from hit h
       join weight w on w.term = h.term
      where p_chunks is null or h.chunk_no in (select unnest(p_chunks))
      group by h.chunk_no),
   -- Of the sealed chunks the best are known by the scores of their sealing: score those, and what
   -- the vector leg found, anew.
-  sealed_hit as (
-    select c.chunk_no, q.term, ragdb_data._length(w.terms) as length,
-           (select sum(case when p.position < w.title_end then 3 else 1 end)::float8
-              from unnest(array_positions(w.terms, q.term)) p(position)) as tf
-      from (select unnest(p_sealed_chunks) as chunk_no
-            union
-            select unnest(p_vector_chunks) where p_sealed_chunks is not null) c
-      join ragdb_data.slot s on s.org_no = p_org_no and s.chunk_no = c.chunk_no
+  sealed as materialized (
+    select d.chunk_no, l.score, l.prior_score
+      from ragdb_data.chunk_word d
      cross join lateral (
-       select k.terms, array_position(k.terms, 0) as title_end
-         from (select d.terms || '{}'::int4[] as terms
-                 from ragdb_data.chunk_word d
-                where d.org_no = p_org_no and d.chunk_no = c.chunk_no
-               offset 0) k
-       offset 0) w
-     cross join unnest(v_distinct) q(term)
-     where q.term = any (w.terms)),
-  sealed as (
-    select h.chunk_no,
-           sum(w.frequency * w.idf * 2.2::float8 * h.tf
-               / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as score,
-           sum(w.prior_idf * 2.2::float8 * h.tf
-               / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)) as prior_score
-      from sealed_hit h
-      join weight w on w.term = h.term
-     group by h.chunk_no),
+       select sum(w.frequency * w.idf * 2.2::float8 * w.tf
+                  / (w.tf + 0.3::float8 + 0.9::float8 / p_length * d.length)) as score,
+              sum(w.prior_idf * 2.2::float8 * w.tf
+                  / (w.tf + 0.3::float8 + 0.9::float8 / p_length * d.length)) as prior_score
+         from (select w.frequency, w.idf, w.prior_idf,
+                      -(d.stems operator(public.<#>) w.stem) as tf
+                 from weight w
+               offset 0) w
+        where w.tf > 0) l
+     where d.org_no = p_org_no
+       and d.chunk_no = any (v_rescored)
+       and l.score is not null),
   keyword as materialized (
-    select * from tail union all select * from sealed),
+    select * from sealed
+    union all
+    select * from tail t where t.chunk_no not in (select s.chunk_no from sealed s)),
   vector as (
     select u.chunk_no, u.cosine, u.rank
       from unnest(p_vector_chunks, p_cosines) with ordinality u(chunk_no, cosine, rank)),
@@ -113,7 +116,7 @@ begin
            v.cosine, v.rank as vector_rank
       from keyword k
       full join vector v on v.chunk_no = k.chunk_no),
-  candidate as (
+  candidate as materialized (
     (select j.* from joined j order by j.lexical desc nulls last, j.chunk_no limit v_depth)
     union
     select j.* from joined j where j.vector_rank is not null),
@@ -128,16 +131,15 @@ begin
            case when c.lexical is not null
              then row_number() over (order by c.lexical desc nulls last, c.chunk_no)
            end as lexical_rank,
-           case when p_mode = 'hybrid'
-             then coalesce(c.cosine, 1 - (e.embedding operator(public.<=>) p_embedding))
-             else c.cosine
-           end as cosine
+           coalesce(c.cosine, e.cosine) as cosine
       from candidate c
-      left join lateral (
-        select v.embedding
+      left join (
+        select v.chunk_no, 1 - (v.embedding operator(public.<=>) p_embedding) as cosine
           from ragdb_data.chunk_vector v
-         where v.org_no = p_org_no and v.chunk_no = c.chunk_no
-        offset 0) e on c.cosine is null and p_mode = 'hybrid'),
+         where p_mode = 'hybrid'
+           and v.org_no = p_org_no
+           and v.chunk_no = any (array(select c.chunk_no from candidate c where c.cosine is null))
+        offset 0) e on e.chunk_no = c.chunk_no),
   base as materialized (
     select c.chunk_no, c.lexical, c.cosine, c.vector_rank,
            case when c.lexical_rank <= v_depth then c.lexical_rank end as lexical_rank,
@@ -154,24 +156,22 @@ begin
   -- Where the query's words are; a sentence is numbered by the ends of sentences before it. The
   -- concatenation and the offsets unpack a long array once, not for each word.
   word as materialized (
-    select b.chunk_no, q.term, width_bucket(p.position, w.ends) as sentence,
-           w.terms[p.position + 1] as next_term
-      from base b
-     cross join lateral (
-       select k.terms, array_positions(k.terms, 0) as ends
-         from (select c.terms || '{}'::int4[] as terms
-                 from ragdb_data.chunk_word c
-                where c.org_no = p_org_no and c.chunk_no = b.chunk_no
-               offset 0) k
-       offset 0) w
-     cross join unnest(v_distinct) q(term)
-     cross join lateral unnest(array_positions(w.terms, q.term)) p(position)
-     where p_mode = 'hybrid'),
+    select k.chunk_no, q.term, q.idf, width_bucket(p.position, k.ends) as sentence,
+           k.terms[p.position + 1] as next_term
+      from (select k.chunk_no, k.terms, k.stems, array_positions(k.terms, 0) as ends
+              from (select c.chunk_no, c.terms || '{}'::int4[] as terms, c.stems
+                      from ragdb_data.chunk_word c
+                     where p_mode = 'hybrid'
+                       and c.org_no = p_org_no
+                       and c.chunk_no = any (array(select b.chunk_no from base b))
+                    offset 0) k
+            offset 0) k
+      join weight q on k.stems operator(public.<#>) q.stem < 0
+     cross join lateral unnest(array_positions(k.terms, q.term)) p(position)),
   sentence as (
     select s.chunk_no, max(s.idf) as idf
-      from (select d.chunk_no, sum(w.idf) as idf
-              from (select distinct w.chunk_no, w.sentence, w.term from word w) d
-              join weight w on w.term = d.term
+      from (select d.chunk_no, sum(d.idf) as idf
+              from (select distinct w.chunk_no, w.sentence, w.idf, w.term from word w) d
              group by d.chunk_no, d.sentence) s
      group by s.chunk_no),
   pair as materialized (

@@ -1,9 +1,9 @@
 -- A search from the caller's words to ranked chunks: what is asked, of which scopes, past which
 -- filter; then the vector leg, the sealed segments, and the fusion of 40_fusion.sql.
 --
--- Filters and scopes hold inside each leg. Up to 10,000 matching chunks the vector leg is exact;
--- above it asks the HNSW index and scans the chunks not in it yet, and scans everything when that
--- returned too few.
+-- Filters and scopes hold inside each leg. A filter that lets through up to 10,000 chunks is turned
+-- into these chunks; a wider one is asked of each leg's candidates, and of more and more of them
+-- until enough match. The vector leg scans all that matches when the HNSW index returned too few.
 
 create or replace function ragdb_data._search(
   p_query text, p_limit int4, p_offset int4, p_filters jsonb,
@@ -20,10 +20,12 @@ create or replace function ragdb_data._search(
   security invoker
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
   set jit = off
 as $$
 #variable_conflict use_column
 declare
+  c_wide constant int4 := 10000;
   c_vector_weight constant float8 := 1.0;
   c_phrase_weight constant float8 := 0.25;
   c_sentence_weight constant float8 := 0.3;
@@ -93,9 +95,15 @@ begin
     v_bodies := array(select distinct d.body_no
                         from ragdb_data.document d
                        where d.org_no = v_org and d.document_no = any (v_documents));
-    v_chunks := array(select c.chunk_no
-                        from ragdb_data.chunk c
-                       where c.org_no = v_org and c.body_no = any (v_bodies));
+    if cardinality(v_bodies) <= c_wide then
+      v_chunks := array(select c.chunk_no
+                          from ragdb_data.chunk c
+                         where c.org_no = v_org and c.body_no = any (v_bodies)
+                         limit c_wide + 1);
+      if cardinality(v_chunks) > c_wide then
+        v_chunks := null;
+      end if;
+    end if;
   end if;
   v_clock := v_clock || clock_timestamp();
 
@@ -116,7 +124,10 @@ begin
          (select count(*)::float8 as n, coalesce(sum(d.length), 0)::float8 as length
             from ragdb_data.dead_chunk d
            where d.org_no = v_org and d.scope_no = any (v_scopes) and d.slot_no is not null) d;
-  v_matching := coalesce(cardinality(v_chunks), v_n);
+  v_matching := case
+    when v_chunks is not null then cardinality(v_chunks)
+    when v_bodies is not null then c_wide + 1
+    else v_n end;
 
   if v_embedding is not null then
     select v.chunk_nos, v.cosines, v.strategy
@@ -144,8 +155,26 @@ begin
                        and d.slot_no is not null
                        and t.term = any (v_terms)) x
              group by x.term) u;
-    v_sealed_chunks := ragdb_data._sealed_candidates(
-      v_org, v_scopes, v_terms, v_chunks, v_depth + 20);
+    if v_bodies is not null and v_chunks is null then
+      v_sealed_chunks := ragdb_data._sealed_within(
+        v_org, v_scopes, v_terms, v_bodies, v_depth + 20);
+    else
+      v_sealed_chunks := ragdb_data._sealed_candidates(
+        v_org, v_scopes, v_terms, v_chunks, v_depth + 20);
+    end if;
+  end if;
+  if v_bodies is not null and v_chunks is null and cardinality(v_terms) > 0 then
+    -- All that is not sealed and matches; the sealed ones were asked above.
+    v_chunks := array(
+      select c.chunk_no
+        from ragdb_data.chunk c
+       where c.org_no = v_org
+         and c.chunk_no = any (array(select p.chunk_no
+                                       from ragdb_data.posting p
+                                      where p.org_no = v_org
+                                        and p.term = 0
+                                        and p.scope_no = any (v_scopes)))
+         and c.body_no in (select unnest(v_bodies)));
   end if;
   v_clock := v_clock || clock_timestamp();
 

@@ -34,15 +34,17 @@ as $$
 declare
   v_hit int4 := regexp_instr(p_content collate "pg_c_utf8", p_pattern, 1, 1, 0, 'i');
   v_start int4 := case when v_hit > 80 then v_hit - 60 else 1 end;
-  v_text text := substr(p_content, v_start, 240);
+  v_text text := regexp_replace(
+    substr(p_content, v_start, 240), '\s{2,}|(?! )\s', ' ', 'g');
 begin
+  -- Words that the cut went through are left out.
   if v_start > 1 then
-    v_text := '… ' || regexp_replace(v_text, '^\S*\s+', '');
+    v_text := '… ' || substr(v_text, strpos(v_text, ' ') + 1);
   end if;
   if v_start + 240 <= length(p_content) then
-    v_text := regexp_replace(v_text, '\s+\S*$', '') || ' …';
+    v_text := left(v_text, length(v_text) - strpos(reverse(v_text), ' ')) || ' …';
   end if;
-  v_text := btrim(regexp_replace(v_text, '\s+', ' ', 'g'));
+  v_text := btrim(v_text);
   return coalesce(regexp_replace(v_text collate "pg_c_utf8", p_pattern, '**\&**', 'gi'), v_text);
 end;
 $$;

@@ -1,24 +1,26 @@
--- What need not happen while somebody waits.
+-- What need not happen while somebody waits. Each call does a bounded step in a transaction of its
+-- own and tells what is left, so that a caller may show progress, stop at any time and go on later.
 
-create or replace function ragdb_data._index_vectors(p_limit int4)
+create or replace function ragdb_data._index_vectors(p_limit int4, p_leave int4 default 10000)
   returns int8
   language plpgsql
   volatile
   security invoker
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_custom_plan
+  set enable_seqscan = off
 as $$
 declare
-  c_exact constant int4 := 10000;
   v_org int4 := ragdb.current_org_no();
+  v_scopes int4[] := ragdb.current_scopes();
   v_excess int4;
   v_indexed int8;
 begin
-  select count(*) - c_exact into v_excess
+  select count(*) - p_leave into v_excess
     from (select
             from ragdb_data.chunk_vector v
-           where v.org_no = v_org and not v.is_indexed
-           limit c_exact + p_limit) tail;
+           where v.org_no = v_org and v.scope_no = any (v_scopes) and not v.is_indexed
+           limit p_leave::int8 + p_limit) tail;
   if v_excess <= 0 then
     return 0;
   end if;
@@ -26,8 +28,7 @@ begin
      set is_indexed = true
     from (select t.chunk_no
             from ragdb_data.chunk_vector t
-           where t.org_no = v_org and not t.is_indexed
-           order by t.chunk_no
+           where t.org_no = v_org and t.scope_no = any (v_scopes) and not t.is_indexed
            limit v_excess
              for update skip locked) oldest
    where v.org_no = v_org
@@ -37,24 +38,32 @@ begin
 end;
 $$;
 
-comment on function ragdb_data._index_vectors(int4) is
-$$Move the oldest vectors beyond the 10,000 that search scans anyway into the HNSW index, at most
-p_limit; returns how many.$$;
+comment on function ragdb_data._index_vectors(int4, int4) is
+$$Move vectors of the caller's scopes into the HNSW index but for p_leave, which search compares one
+by one; at most p_limit. Returns how many.$$;
 
-create or replace function ragdb.maintain()
-  returns table (task text, rows int8)
+create or replace function ragdb_data._purge_postings(p_limit int4)
+  returns int8
   language plpgsql
   volatile
   security invoker
   set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_custom_plan
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
 as $$
 declare
-  v_org int4 := ragdb.require('data:write');
+  v_org int4 := ragdb.current_org_no();
   v_rows int8;
 begin
   with dead as (
-    delete from ragdb_data.dead_chunk d where d.org_no = v_org and d.slot_no is null
+    delete from ragdb_data.dead_chunk d
+     using (select o.scope_no, o.chunk_no
+              from ragdb_data.dead_chunk o
+             where o.org_no = v_org and o.slot_no is null
+             limit p_limit) o
+     where d.org_no = v_org and d.scope_no = o.scope_no and d.chunk_no = o.chunk_no
     returning d.scope_no, d.chunk_no, d.terms)
   delete from ragdb_data.posting p
    using dead d
@@ -64,14 +73,63 @@ begin
      and p.scope_no = d.scope_no
      and p.chunk_no = d.chunk_no;
   get diagnostics v_rows = row_count;
-  return query select 'purge postings of deleted chunks'::text, v_rows;
-  return query select * from ragdb_data._seal_scopes();
-  return query select 'index vectors'::text, ragdb_data._index_vectors(1000000);
+  return v_rows;
 end;
 $$;
 
-comment on function ragdb.maintain() is
-$$Remove what deletes left behind, seal postings, index vectors; returns what was done.
+comment on function ragdb_data._purge_postings(int4) is
+$$Remove the postings of at most p_limit deleted chunks that were never sealed; returns how many
+postings that were.$$;
 
-Works on the caller's scopes. Search is exact without it, and faster after it. Safe at any time and
-beside readers and writers. Needs data:write.$$;
+create or replace function ragdb.maintain(p_limit int4 default null)
+  returns table (task text, rows int8, remaining int8)
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_custom_plan
+  set enable_seqscan = off
+as $$
+declare
+  c_small constant int4 := 2000;
+  v_org int4 := ragdb.require('data:write');
+  v_scopes int4[] := ragdb.current_scopes();
+  v_limit int4 := coalesce(p_limit, 1000000000);
+  v_vectors int4;
+begin
+  if v_limit < 1 then
+    raise exception 'The limit must be at least 1.'
+      using errcode = 'PT422', constraint = 'invalid_limit', hint = 'Without one, all is done.';
+  end if;
+  task := 'purge postings of deleted chunks';
+  rows := ragdb_data._purge_postings(v_limit);
+  remaining := (select count(*) from ragdb_data.dead_chunk d
+                 where d.org_no = v_org and d.scope_no = any (v_scopes) and d.slot_no is null);
+  return next;
+
+  return query select * from ragdb_data._seal_scopes(v_limit);
+
+  task := 'index vectors';
+  rows := 0;
+  remaining := 0;
+  v_vectors := (select count(*)
+                  from (select from ragdb_data.chunk_vector v
+                         where v.org_no = v_org and v.scope_no = any (v_scopes)
+                         limit c_small + 1) few);
+  if v_vectors > c_small then
+    rows := ragdb_data._index_vectors(v_limit, 0);
+    remaining := (select count(*) from ragdb_data.chunk_vector v
+                   where v.org_no = v_org and v.scope_no = any (v_scopes) and not v.is_indexed);
+  end if;
+  return next;
+end;
+$$;
+
+comment on function ragdb.maintain(int4) is
+$$Remove what deletes left behind, seal postings, index vectors; returns what was done, and what is
+left.
+
+p_limit: about how many chunks each task may touch, then call it again until nothing remains;
+default all in one transaction. Works on the caller's scopes. Search is exact without it, and faster
+after it. Safe at any time and beside readers and writers. Needs data:write. Raises PT422
+invalid_limit.$$;

@@ -45,15 +45,21 @@ begin
            t.terms || 0 || ragdb_data._terms(c.language, c.content) as terms
       from chunk c
       join title t on t.language = c.language and t.title = c.title),
-  stored_word as (
-    insert into ragdb_data.chunk_word (org_no, scope_no, chunk_no, terms)
-    select w.org_no, w.scope_no, w.chunk_no, w.terms from word w),
   term as materialized (
     select w.chunk_no, u.term, sum(case when u.position <= w.title_length then 3 else 1 end) as tf
       from word w
      cross join unnest(w.terms) with ordinality u(term, position)
      where u.term <> 0
      group by w.chunk_no, u.term),
+  stored_word as (
+    insert into ragdb_data.chunk_word (org_no, scope_no, chunk_no, terms, stems)
+    select w.org_no, w.scope_no, w.chunk_no, w.terms,
+           coalesce(s.stems, '{}/536870912')::public.sparsevec
+      from word w
+      left join (select t.chunk_no,
+                        '{' || string_agg(t.term || ':' || t.tf, ',') || '}/536870912' as stems
+                   from term t
+                  group by t.chunk_no) s on s.chunk_no = w.chunk_no),
   length as materialized (
     select t.chunk_no, sum(t.tf)::int4 as length from term t group by t.chunk_no)
   insert into ragdb_data.posting (org_no, scope_no, term, chunk_no, tf, length)

@@ -30,7 +30,8 @@ def granted(connection: Connection, role: str) -> Iterator[Granted]:
         select c.oid::regclass::text,
                array_agg(a.attname::text order by a.attnum),
                array_agg(a.attname::text order by a.attnum) filter (
-                 where has_column_privilege(%(role)s, c.oid, a.attnum, 'insert')),
+                 where has_column_privilege(%(role)s, c.oid, a.attnum, 'insert')
+                   and a.attgenerated = ''),
                array_agg(a.attname::text order by a.attnum) filter (
                  where has_column_privilege(%(role)s, c.oid, a.attnum, 'update')
                    and a.attidentity = ''),

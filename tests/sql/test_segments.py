@@ -14,21 +14,20 @@ WORDS = [f"word{n}" for n in range(400)]
 
 @pytest.fixture
 def library(acme):
-    """9,000 chunks of one scope with word frequencies as texts have them, and some with titles."""
+    """4,600 chunks of one scope with word frequencies as texts have them, and some with titles."""
     random.seed(3)
     weights = [1 / (n + 3) for n in range(len(WORDS))]
-    acme.put_many(
-        [
-            {
-                "external_id": str(n),
-                "title": WORDS[n % 90] if n % 4 else "!",
-                "content": f"{n} "
-                + " ".join(random.choices(WORDS, weights, k=random.randint(5, 30))),
-                "labels": [f"l{n % 40}"],
-            }
-            for n in range(9_000)
-        ]
-    )
+    documents = [
+        {
+            "external_id": str(n),
+            "title": WORDS[n % 90] if n % 4 else "!",
+            "content": f"{n} " + " ".join(random.choices(WORDS, weights, k=random.randint(5, 30))),
+            "labels": [f"l{n % 40}"],
+        }
+        for n in range(4_600)
+    ]
+    for first in range(0, len(documents), 200):
+        acme.put_many(documents[first : first + 200])
     return acme
 
 
@@ -53,16 +52,14 @@ def answers(acme) -> list[tuple[object, ...]]:
     ]
 
 
-def done(acme) -> dict[str, int]:
-    return {row["task"]: row["rows"] for row in acme.call("maintain")}
+def done(acme, **arguments) -> dict[str, int]:
+    return {row["task"]: row["rows"] for row in acme.call("maintain", **arguments)}
 
 
 def test_sealing_changes_no_result(library, db):
     before = answers(library)
-    assert done(library)["seal chunks"] == 8_000
-    assert (
-        db.execute("select count(*) from ragdb_data.posting where term = 0").fetchone()[0] == 1_000
-    )
+    assert done(library)["seal chunks"] == 4_600
+    assert db.execute("select count(*) from ragdb_data.posting").fetchone()[0] == 0
     assert answers(library) == before
     assert done(library)["seal chunks"] == 0
 
@@ -76,9 +73,34 @@ def test_sealing_changes_no_result(library, db):
     more = [d["document_id"] for d in library.read("documents") if d["external_id"].endswith("7")]
     library.call("delete_documents", p_document_ids=more)
     masked = answers(library)
-    assert done(library)["seal chunks anew"] > 6_000
+    assert done(library)["seal chunks anew"] > 3_000
     assert answers(library) == masked
     assert db.execute("select count(*) from ragdb_data.dead_chunk").fetchone()[0] == 0
+
+
+def test_maintaining_in_steps_comes_to_the_same(library, db):
+    """Each step is a transaction that leaves every result as it was, and they have an end."""
+    before = answers(library)
+    for _ in range(20):
+        left = sum(row["remaining"] for row in library.call("maintain", p_limit=1_000))
+        assert answers(library) == before
+        if not left:
+            break
+    assert db.execute("select count(*) from ragdb_data.posting").fetchone()[0] == 0
+    assert done(library) == dict.fromkeys(done(library), 0)
+
+
+def test_small_segments_are_merged(acme, db):
+    sizes = []
+    for step in range(8):
+        for half in range(2):
+            acme.put_many([{"content": f"{step} {half} {n} word{n % 7}"} for n in range(250)])
+        done(acme)
+        sizes.append(
+            sorted(r[0] for r in db.execute("select chunks from ragdb_data.segment").fetchall())
+        )
+    assert sizes[:4] == [[500], [1_000], [500, 1_000], [2_000]]
+    assert sizes[-1] == [4_000]
 
 
 def test_sealing_beside_deletes_and_searches(library, database):
@@ -124,4 +146,4 @@ def test_sealing_beside_deletes_and_searches(library, database):
     result = answers(library)
     library.call("maintain")
     assert answers(library) == result
-    assert len(library.read("chunks")) == 8_800
+    assert len(library.read("chunks")) == 4_400
