@@ -305,3 +305,50 @@ Example: select * from ragdb.put_document('Keys rotate every 90 days.', 'Key pol
 '{security}');
 Raises PT422 empty_content, invalid_document or unknown_language, and what put_documents()
 raises.$$;
+
+create or replace function ragdb.replace_document(
+  p_document_id uuid,
+  p_content text,
+  p_title text default null,
+  p_url text default null,
+  p_metadata jsonb default '{}',
+  p_labels text[] default '{}',
+  p_language text default null,
+  p_mime text default 'text/plain',
+  p_date timestamptz default null,
+  p_chunking jsonb default null)
+  returns table (document_id uuid, status text, chunks int4)
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_org int4 := ragdb.require('data:write');
+  v_old record;
+begin
+  perform from ragdb_data.document d where d.org_no = v_org and d.id = p_document_id for update;
+  select d.external_id, d.source, d.workspace, d.visibility into v_old
+    from ragdb.documents d
+   where d.document_id = p_document_id;
+  if not found then
+    raise exception 'There is no document %.', p_document_id
+      using errcode = 'PT404',
+            constraint = 'document_not_found',
+            hint = 'select document_id, title from ragdb.documents;';
+  end if;
+  return query
+  select *
+    from ragdb.put_document(
+           p_content, p_title, v_old.external_id, p_url, p_metadata, p_labels, p_language,
+           p_mime, p_date, v_old.source, v_old.workspace, v_old.visibility, p_chunking);
+end;
+$$;
+
+comment on function ragdb.replace_document(
+  uuid, text, text, text, jsonb, text[], text, text, timestamptz, jsonb) is
+$$Give a document another text, title and so on; it keeps its id, source and visibility.
+
+What is left out is emptied. Only chunks whose text changed are indexed again; status is updated or
+unchanged.
+Needs data:write. Raises PT404 document_not_found, and what put_document() raises.$$;

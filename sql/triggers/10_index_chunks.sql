@@ -45,6 +45,14 @@ begin
                c(chunk_no, body_no, ordinal)
         join ragdb_data._index_texts(v_batch.language, v_batch.titles, v_batch.contents) t
           on t.ordinal = c.ordinal),
+    term as materialized (
+      select c.chunk_no, u.term,
+             sum(case when u.position <= c.title_length then 3 else 1 end) as tf
+        from (select k.chunk_no, k.terms, array_position(k.terms, 0) - 1 as title_length
+                from chunk k) c
+       cross join unnest(c.terms) with ordinality u(term, position)
+       where u.term <> 0
+       group by c.chunk_no, u.term),
     stored_word as (
       insert into ragdb_data.chunk_word (org_no, scope_no, chunk_no, terms)
       select v_batch.org_no, v_batch.scope_no, c.chunk_no, c.terms from chunk c),
@@ -54,19 +62,14 @@ begin
         from chunk c
        where c.embedding is not null)
     insert into ragdb_data.posting (org_no, scope_no, chunk_no, length, term, tf)
-    select v_batch.org_no, v_batch.scope_no, c.chunk_no, ragdb_data._length(c.terms),
-           t.term, t.tf
-      from chunk c
-     cross join lateral (
-       select u.term,
-              least(sum(case when u.position <= array_position(c.terms, 0) then 3 else 1 end),
-                    32767)::int2 as tf
-         from unnest(c.terms) with ordinality u(term, position)
-        where u.term <> 0
-        group by u.term
-       union all
-       select 0, 0) t
-     where not v_batch.is_sealed;
+    select v_batch.org_no, v_batch.scope_no, c.chunk_no, c.length, t.term, least(t.tf, 32767)::int2
+      from (select k.chunk_no, ragdb_data._length(k.terms) as length
+              from chunk k
+             where not v_batch.is_sealed
+            offset 0) c
+      join (select t.chunk_no, t.term, t.tf from term t
+            union all
+            select k.chunk_no, 0, 0 from chunk k) t on t.chunk_no = c.chunk_no;
 
     if v_batch.is_sealed then
       for v_first in 1 .. cardinality(v_batch.chunk_nos) by c_segment loop

@@ -34,6 +34,7 @@ NEEDS = {
     "maintain": {"data:write"},
     "put_document": {"data:write"},
     "put_documents": {"data:write"},
+    "replace_document": {"data:write"},
     "require": {"rag:read"},
     "revoke_api_key": {"api:manage", "user:manage"},
     "search": {"rag:read"},

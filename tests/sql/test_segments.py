@@ -17,18 +17,18 @@ def library(acme):
     """9,000 chunks of one scope with word frequencies as texts have them, and some with titles."""
     random.seed(3)
     weights = [1 / (n + 3) for n in range(len(WORDS))]
-    acme.put_many(
-        [
-            {
-                "external_id": str(n),
-                "title": WORDS[n % 90] if n % 4 else "!",
-                "content": f"{n} "
-                + " ".join(random.choices(WORDS, weights, k=random.randint(5, 30))),
-                "labels": [f"l{n % 40}"],
-            }
-            for n in range(9_000)
-        ]
-    )
+    documents = [
+        {
+            "external_id": str(n),
+            "title": WORDS[n % 90] if n % 4 else "!",
+            "content": f"{n} " + " ".join(random.choices(WORDS, weights, k=random.randint(5, 30))),
+            "labels": [f"l{n % 40}"],
+        }
+        for n in range(9_000)
+    ]
+    # A batch of 500 chunks would be sealed as it comes.
+    for first in range(0, len(documents), 450):
+        acme.put_many(documents[first : first + 450])
     return acme
 
 
