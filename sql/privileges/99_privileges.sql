@@ -41,6 +41,8 @@ end;
 $$;
 revoke execute on function ragdb.create_analyst(text, text, text)
   from ragdb_service, ragdb_worker, ragdb_analyst;
+revoke execute on function ragdb.drop_vector_index(), ragdb.build_vector_index()
+  from ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin, ragdb_definer;
 
 grant usage on schema ragdb, ragdb_data
   to ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin, ragdb_definer;
