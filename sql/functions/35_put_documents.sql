@@ -173,7 +173,8 @@ begin
    where b.ordinal in (select min(u.ordinal)
                          from unnest(v_bodies) with ordinality u(body_no, ordinal)
                         where u.body_no in (select unnest(v_created))
-                        group by u.body_no);
+                        group by u.body_no)
+   order by b.ordinal, c.ordinal;
 
   with put as (
     insert into ragdb_data.document as d (

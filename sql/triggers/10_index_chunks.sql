@@ -24,11 +24,12 @@ begin
     select n.org_no, n.scope_no, b.language,
            -- Such a batch becomes a segment of its own: it never has posting rows.
            n.org_no = ragdb.current_org_no() and count(*) >= 500 as is_sealed,
-           array_agg(n.chunk_no) as chunk_nos,
-           array_agg(n.body_no) as body_nos,
+           array_agg(n.chunk_no order by n.chunk_no) as chunk_nos,
+           array_agg(n.body_no order by n.chunk_no) as body_nos,
            array_agg(concat_ws(
-             ' ', b.title, array_to_string(array_remove(n.heading_path, b.title), ' '))) as titles,
-           array_agg(n.content) as contents
+             ' ', b.title, array_to_string(array_remove(n.heading_path, b.title), ' '))
+             order by n.chunk_no) as titles,
+           array_agg(n.content order by n.chunk_no) as contents
       from new_chunk n
      cross join lateral (
        select t.title, t.language
