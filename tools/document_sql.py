@@ -21,8 +21,8 @@ from ragdb import settings
 SECTIONS = {
     "Search and answers": ("search", "explain_search", "ask", "ask_begin", "ask_finish"),
     "Documents": (
-        "put_document", "put_documents", "get_document", "list_documents", "delete_document",
-        "delete_documents", "maintain",
+        "put_document", "put_documents", "replace_document", "get_document", "list_documents",
+        "delete_document", "delete_documents", "maintain",
     ),
     "Jobs and schedules": (
         "enqueue_job", "get_job", "list_jobs", "cancel_job", "retry_failed", "delete_old_jobs",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +19,18 @@ from ragdb_cli.interrupts import Interrupts
 from ragdb_cli.output import Output, described, printable
 from ragdb_cli.parameters import JSON_OBJECT
 from ragdb_cli.progress import Progress, progress
-from ragdb_cli.session import Session
+from ragdb_cli.session import Client, Session
 
 if TYPE_CHECKING:
     from psycopg.rows import DictRow
-    from psycopg.types.json import Jsonb
 
     from ragdb.errors import Problem
     from ragdb.ingest import Result
     from ragdb.reading import Common, Item
 
 VISIBILITIES = ("private", "workspace", "organization")
+WRITERS = 2  # one more would only wait for a processor on the machines people try this on
+TAIL = 2000  # chunks: what search compares one by one without being slower for it
 STATUSES = ("ingested", "updated", "unchanged", "duplicate", "failed")
 
 
@@ -50,6 +53,7 @@ STATUSES = ("ingested", "updated", "unchanged", "duplicate", "failed")
     help="Make external ids relative to this folder.",
 )  # fmt: skip
 @click.option("--name", metavar="FILENAME", help="What standard input would be called as a file.")
+@click.option("--bulk", is_flag=True, help="For a first load: more at a time, indexes at the end.")
 @click.pass_obj
 def cli(
     session: Session,
@@ -63,6 +67,7 @@ def cli(
     title: str | None,
     root: Path | None,
     name: str | None,
+    bulk: bool,
 ) -> int:
     """Add files, folders or standard input.
 
@@ -79,16 +84,24 @@ def cli(
         raise click.UsageError("--name is for standard input: ragdb add --name FILENAME -")
     common = Common(title, language, labels, metadata or {})
     run = _Run()
-    with session.member() as client:
-
-        def put(documents: Jsonb) -> list[DictRow]:
-            return client.call(
-                "put_documents", p_documents=documents,
+    with ExitStack() as stack:
+        clients = [stack.enter_context(session.member()) for _ in range(WRITERS if bulk else 1)]
+        puts = [
+            partial(
+                client.call, "put_documents",
                 p_source=source, p_workspace=workspace, p_visibility=visibility,
-            )  # fmt: skip
-
+            )
+            for client in clients
+        ]  # fmt: skip
         with Interrupts(session.output) as interrupts, progress(session.output) as shown:
-            run.ingest(_read(paths, root, common, name, shown), put, interrupts, shown)
+            items = _read(paths, root, common, name, shown)
+            if bulk:
+                run.load(items, puts, interrupts, shown)
+            else:
+                run.ingest(items, puts[0], interrupts, shown)
+        if run.chunks >= TAIL and not run.problem and not run.interrupted:
+            with session.output.status("Making the indexes ready"):
+                _finish(session, clients[0], bulk)
     _report(session.output, run)
     return run.exit_code
 
@@ -106,36 +119,69 @@ class _Run:
     def ingest(
         self,
         items: Iterable[Item],
-        put: Callable[[Jsonb], list[DictRow]],
+        put: Callable[..., list[DictRow]],
         interrupts: Interrupts,
         shown: Progress,
     ) -> None:
         """Store everything; stops at an interrupt, and when the database is out of reach."""
-        from ragdb.errors import RagdbError
-        from ragdb.files import Skipped
-        from ragdb.ingest import batches, failed, store
+        from ragdb.ingest import batches, store
 
         began = time.perf_counter()
         try:
             for batch in batches(items):
                 with interrupts.held():
-                    try:
-                        self.results += store(put, batch)
-                    except RagdbError as error:
-                        self.problem = error.problem
-                        self.results += [
-                            failed(item.path, self.problem.code, self.problem.message)
-                            for item in batch
-                            if not isinstance(item, Skipped)
-                        ]
-                        return
-                self.skipped += sum(isinstance(item, Skipped) for item in batch)
-                size = sum(item.size for item in batch if not isinstance(item, Skipped))
-                shown.advance(size, f"{len(self.results)} documents, {self.chunks} chunks")
+                    self._take(batch, partial(store, put, batch), shown)
+                if self.problem:
+                    return
         except KeyboardInterrupt:
             self.interrupted = True
         finally:
             self.seconds = time.perf_counter() - began
+
+    def load(
+        self,
+        items: Iterable[Item],
+        puts: Sequence[Callable[..., list[DictRow]]],
+        interrupts: Interrupts,
+        shown: Progress,
+    ) -> None:
+        """ingest() with a writer for each of `puts`, and larger batches."""
+        from ragdb.ingest import BULK, batches, store
+        from ragdb.writers import Writers
+
+        began = time.perf_counter()
+        with Writers([partial(store, put) for put in puts]) as writers:
+            try:
+                for batch, stored in writers.run(batches(items, BULK)):
+                    with interrupts.held():
+                        self._take(batch, stored.result, shown)
+                    if self.problem:
+                        break
+            except KeyboardInterrupt:
+                self.interrupted = True
+            for batch, stored in writers.under_way():
+                self._take(batch, stored.result, shown)
+        self.seconds = time.perf_counter() - began
+
+    def _take(self, batch: list[Item], stored: Callable[[], list[Result]], shown: Progress) -> None:
+        """Note what became of a batch."""
+        from ragdb.errors import RagdbError
+        from ragdb.files import Skipped
+        from ragdb.ingest import failed
+
+        try:
+            self.results += stored()
+        except RagdbError as error:
+            self.problem = error.problem
+            self.results += [
+                failed(item.path, self.problem.code, self.problem.message)
+                for item in batch
+                if not isinstance(item, Skipped)
+            ]
+            return
+        self.skipped += sum(isinstance(item, Skipped) for item in batch)
+        size = sum(item.size for item in batch if not isinstance(item, Skipped))
+        shown.advance(size, f"{len(self.results)} documents, {self.chunks} chunks")
 
     @property
     def counts(self) -> Counter[str]:
@@ -155,6 +201,28 @@ class _Run:
         if self.problem:
             return exit_code(self.problem)
         return 1 if self.counts["failed"] else 0
+
+
+def _finish(session: Session, client: Client, bulk: bool) -> None:
+    """Maintain; after a bulk load by building the vector index, where the operator's login may."""
+    from ragdb import logins
+    from ragdb.db import Caller, Database
+    from ragdb.errors import RagdbError
+
+    with ExitStack() as stack:
+        build: Callable[[], object] | None = None
+        if bulk:
+            with suppress(RagdbError):
+                owner = stack.enter_context(Database.connect(logins.operator_url(session.settings)))
+                organization = client.call("whoami", read_only=True)[0]["organization"]
+                caller = Caller(role=None, organization=organization)
+                owner.call(caller, "drop_vector_index")
+                build = partial(owner.call, caller, "build_vector_index")
+        try:
+            client.call("maintain")
+        finally:
+            if build:
+                build()
 
 
 def _read(

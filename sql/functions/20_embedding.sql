@@ -100,6 +100,38 @@ Takes the longest token that fits, again and again (WordPiece); a character that
 with is skipped. A word of more than 100 characters has no rows.$$;
 
 
+create or replace function ragdb_data._word_embeddings(p_words text[])
+  returns table (word text, embedding public.vector)
+  language plpgsql
+  stable strict parallel safe
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set enable_seqscan = off
+as $$
+begin
+  return query
+  with known as materialized (
+    select e.token as word, e.embedding::public.vector as embedding
+      from ragdb_data.embedding_token e
+     where e.token = any (p_words)
+  )
+  select k.word, k.embedding from known k
+  union all
+  select p.word, public.sum(p.embedding::public.vector)
+    from ragdb_data._word_pieces(array(
+           select u.word collate "C" from unnest(p_words) u (word)
+           except
+           select k.word from known k)) p
+   group by p.word;
+end;
+$$;
+
+comment on function ragdb_data._word_embeddings(text[]) is
+$$The vector of each word: its token's, or the sum of those that spell it.
+
+A word that no token has a part in has no row, nor has a repeated word two.$$;
+
+
 create or replace function ragdb.embed(p_text text)
   returns public.halfvec
   language plpgsql
@@ -163,24 +195,11 @@ begin
       from passage p
      cross join unnest(ragdb.words(p.content)) as w (word)
   ),
-  word as materialized (
-    select d.word,
-           (select e.embedding::public.vector
-              from ragdb_data.embedding_token e
-             where e.token = d.word) as embedding
-      from (select distinct o.word from occurrence o) d
-  ),
-  word_embedding as (
-    select w.word, w.embedding from word w where w.embedding is not null
-    union all
-    select p.word, public.sum(p.embedding::public.vector)
-      from ragdb_data._word_pieces(array(select w.word from word w where w.embedding is null)) p
-     group by p.word
-  ),
   direction as materialized (
     select o.passage_no, public.l2_normalize(public.sum(w.embedding)) as unit
       from occurrence o
-      join word_embedding w on w.word = o.word collate "C"
+      join ragdb_data._word_embeddings(array(select distinct d.word from occurrence d)) w
+        on w.word = o.word collate "C"
      group by o.passage_no
   )
   select s.ordinal,

@@ -43,19 +43,24 @@ comment on function ragdb_data._metadata_facts(jsonb) is
 $$Every value in metadata with its path: {"a": {"b": [1, 2]}} is metadata.a.b = 1 and metadata.a.b =
 2.$$;
 
-create or replace function ragdb_data._write_facts(p_document_nos int8[])
+create or replace function ragdb_data._write_facts(p_document_nos int8[], p_new int8[])
   returns void
   language plpgsql
   volatile
   security invoker
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_custom_plan
+  set enable_seqscan = off
+  set enable_sort = off  -- see put_documents()
 as $$
 declare
   v_org int4 := ragdb.current_org_no();
+  v_old int8[] := array(select unnest(p_document_nos) except select unnest(p_new));
 begin
-  delete from ragdb_data.document_fact f
-   where f.org_no = v_org and f.document_no = any (p_document_nos);
+  if v_old <> '{}' then
+    delete from ragdb_data.document_fact f
+     where f.org_no = v_org and f.document_no = any (v_old);
+  end if;
   insert into ragdb_data.document_fact (org_no, scope_no, document_no, key, value, number)
   select v_org, d.scope_no, d.document_no,
          ragdb_data._fact_value(f.key), ragdb_data._fact_value(f.value),
@@ -63,9 +68,22 @@ begin
            when f.key = 'date' then extract(epoch from d.dated_at)::float8
            when f.value ~ '^[+-]?\d{1,200}(\.\d+)?([eE][+-]?\d{1,2})?$' then f.value::float8
          end
-    from ragdb_data.document d
-    join ragdb_data.data_source s on s.org_no = d.org_no and s.source_no = d.source_no
-    join ragdb_data.body b on b.org_no = d.org_no and b.body_no = d.body_no
+    from unnest(p_document_nos) u(document_no)
+   cross join lateral (
+     select t.*
+       from ragdb_data.document t
+      where t.org_no = v_org
+        and t.document_no between u.document_no and u.document_no
+      order by t.document_no
+      limit 1) d
+    join ragdb_data.data_source s on s.org_no = v_org and s.source_no = d.source_no
+   cross join lateral (
+     select t.language
+       from ragdb_data.body t
+      where t.org_no = v_org
+        and t.body_no between d.body_no and d.body_no
+      order by t.body_no
+      limit 1) b
    cross join lateral (
      values ('document', d.id::text), ('document', d.external_id), ('source', s.name),
             ('title', d.title), ('lang', b.language),
@@ -76,11 +94,9 @@ begin
      select m.key, m.value
        from ragdb_data._metadata_facts(d.metadata) m
       where d.metadata <> '{}') f(key, value)
-   where d.org_no = v_org
-     and d.document_no = any (p_document_nos)
-     and f.value is not null;
+   where f.value is not null;
 end;
 $$;
 
-comment on function ragdb_data._write_facts(int8[]) is
-$$Write anew what filters can ask of these documents.$$;
+comment on function ragdb_data._write_facts(int8[], int8[]) is
+$$Write anew what filters can ask of these documents; p_new: those that have nothing written yet.$$;

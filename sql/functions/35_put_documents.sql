@@ -3,9 +3,11 @@
 -- put_documents() takes a batch, and does each step for all of it at once. A text already stored in
 -- the same scope becomes a second reference to the same chunks; a changed document touches only the
 -- chunks whose text changed. One faulty document fails alone.
--- Locks are taken in the order document, body, chunk. Custom plans would copy the texts into each,
--- a generic one made for an empty database would choose among indexes blindly: after five calls the
--- plans are generic, and every table is read by key.
+-- Locks are taken in the order document, body, chunk. Custom plans would copy the texts into each:
+-- after five calls the plans are generic. In a table that was never analyzed every index beginning
+-- with the organization looks alike to the planner, and most of them would read a whole scope for
+-- each document. So a key is looked up as the first row of a range of one value, in its order, and
+-- sorting is off: only the index meant gives that order.
 
 create or replace function ragdb.put_documents(
   p_documents jsonb,
@@ -21,6 +23,7 @@ create or replace function ragdb.put_documents(
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = auto
   set enable_seqscan = off
+  set enable_sort = off
 as $$
 #variable_conflict use_column
 declare
@@ -34,7 +37,6 @@ declare
   v_bodies int8[];
   v_changed record;
   v_created int8[] := '{}';
-  v_stored int4;
   v_touched int8[] := '{}';
   v_new int8[];
 begin
@@ -87,8 +89,10 @@ begin
        where d.org_no = v_org
          and d.source_no = v_source_no
          and d.scope_no = v_scope_no
-         and md5(d.external_id) = md5(i.external_id)
+         and md5(d.external_id) between md5(i.external_id) and md5(i.external_id)
          and i.error is null
+       order by md5(d.external_id)
+       limit 1
          for update) d on true;
 
   -- A changed text keeps its body where nobody shares it, so that only the difference is indexed.
@@ -150,8 +154,10 @@ begin
           from ragdb_data.body b
          where b.org_no = v_org
            and b.scope_no = v_scope_no
-           and b.sha256 = i.sha256
+           and b.sha256 between i.sha256 and i.sha256
            and i.error is null
+         order by b.sha256
+         limit 1
            for key share) b on true;
     exit when not exists (select from unnest(v_in) i
                            where i.error is null and v_bodies[i.ordinal] is null);
@@ -159,14 +165,16 @@ begin
 
   insert into ragdb_data.chunk (
     org_no, body_no, scope_no, ordinal, char_start, char_end, page, hash, heading_path, content)
-  select v_org, b.body_no, v_scope_no, c.ordinal, c.char_start, c.char_end, c.page,
+  select v_org, v_bodies[b.ordinal], v_scope_no, c.ordinal, c.char_start, c.char_end, c.page,
          ragdb_data._chunk_hash(b.language, b.title, c.heading_path, c.content),
          c.heading_path, c.content
-    from ragdb_data.body b
+    from unnest(v_in) b
    cross join lateral ragdb.chunk_text(b.content, b.chunking) c
-   where b.org_no = v_org
-     and b.body_no = any (v_created);
-  get diagnostics v_stored = row_count;
+   where b.ordinal in (select min(u.ordinal)
+                         from unnest(v_bodies) with ordinality u(body_no, ordinal)
+                        where u.body_no in (select unnest(v_created))
+                        group by u.body_no)
+   order by b.ordinal, c.ordinal;
 
   with put as (
     insert into ragdb_data.document as d (
@@ -197,14 +205,13 @@ begin
     into v_touched, v_new
     from put p;
 
-  perform ragdb_data._write_facts(v_touched);
+  perform ragdb_data._write_facts(v_touched, v_new);
   v_old_bodies := array(select b.old
                           from unnest(v_old_bodies, v_bodies) b(old, new)
                          where b.old <> b.new);
   if cardinality(v_old_bodies) > 0 then
     perform ragdb_data._drop_orphan_bodies(v_old_bodies);
   end if;
-  perform ragdb_data._index_vectors(greatest(100, 2 * v_stored));
 
   return query
   select i.ordinal, i.external_id, d.id,
@@ -221,16 +228,20 @@ begin
     from unnest(v_in) i
     left join lateral (
       select d.document_no, d.id, d.body_no,
-             (select count(*)::int4
+             -- Ordinals have no gaps.
+             (select c.ordinal + 1
                 from ragdb_data.chunk c
-               where c.org_no = v_org and c.body_no = d.body_no) as chunks
+               where c.org_no = v_org and c.body_no = d.body_no
+               order by c.ordinal desc
+               limit 1) as chunks
         from ragdb_data.document d
        where d.org_no = v_org
          and d.source_no = v_source_no
          and d.scope_no = v_scope_no
-         and md5(d.external_id) = md5(i.external_id)
+         and md5(d.external_id) between md5(i.external_id) and md5(i.external_id)
          and i.error is null
-      offset 0) d on true
+       order by md5(d.external_id)
+       limit 1) d on true
    order by i.ordinal;
 end;
 $$;
@@ -295,3 +306,50 @@ Example: select * from ragdb.put_document('Keys rotate every 90 days.', 'Key pol
 '{security}');
 Raises PT422 empty_content, invalid_document or unknown_language, and what put_documents()
 raises.$$;
+
+create or replace function ragdb.replace_document(
+  p_document_id uuid,
+  p_content text,
+  p_title text default null,
+  p_url text default null,
+  p_metadata jsonb default '{}',
+  p_labels text[] default '{}',
+  p_language text default null,
+  p_mime text default 'text/plain',
+  p_date timestamptz default null,
+  p_chunking jsonb default null)
+  returns table (document_id uuid, status text, chunks int4)
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_org int4 := ragdb.require('data:write');
+  v_old record;
+begin
+  perform from ragdb_data.document d where d.org_no = v_org and d.id = p_document_id for update;
+  select d.external_id, d.source, d.workspace, d.visibility into v_old
+    from ragdb.documents d
+   where d.document_id = p_document_id;
+  if not found then
+    raise exception 'There is no document %.', p_document_id
+      using errcode = 'PT404',
+            constraint = 'document_not_found',
+            hint = 'select document_id, title from ragdb.documents;';
+  end if;
+  return query
+  select *
+    from ragdb.put_document(
+           p_content, p_title, v_old.external_id, p_url, p_metadata, p_labels, p_language,
+           p_mime, p_date, v_old.source, v_old.workspace, v_old.visibility, p_chunking);
+end;
+$$;
+
+comment on function ragdb.replace_document(
+  uuid, text, text, text, jsonb, text[], text, text, timestamptz, jsonb) is
+$$Give a document another text, title and so on; it keeps its id, source and visibility.
+
+What is left out is emptied. Only chunks whose text changed are indexed again; status is updated or
+unchanged.
+Needs data:write. Raises PT404 document_not_found, and what put_document() raises.$$;

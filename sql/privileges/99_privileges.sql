@@ -52,6 +52,8 @@ revoke execute on function
   ragdb_data._leased_job(int4, int8),
   ragdb_data._end_lease(int4, int8, uuid, text, timestamptz, int4, text, text, jsonb)
   from ragdb_service, ragdb_analyst, ragdb_admin;
+revoke execute on function ragdb.drop_vector_index(), ragdb.build_vector_index()
+  from ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin, ragdb_definer;
 
 grant usage on schema ragdb, ragdb_data
   to ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin, ragdb_definer;

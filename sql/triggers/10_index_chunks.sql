@@ -12,78 +12,86 @@ create or replace function ragdb_data.index_new_chunks()
   security invoker
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_custom_plan
+  set enable_sort = off  -- see put_documents()
 as $$
 declare
-  v_org_nos int4[];
-  v_scope_nos int4[];
-  v_body_nos int8[];
-  v_chunk_nos int8[];
-  v_languages text[];
-  v_titles text[];
-  v_contents text[];
+  c_segment constant int4 := 4000;
+  v_batch record;
 begin
   -- Into arrays first: rows of a statement have no statistics, and a join to them may become a loop
   -- over all of them for each.
-  select array_agg(n.org_no), array_agg(n.scope_no), array_agg(n.body_no), array_agg(n.chunk_no),
-         array_agg(b.language),
-         array_agg(concat_ws(
-           ' ', b.title, array_to_string(array_remove(n.heading_path, b.title), ' '))),
-         array_agg(n.content)
-    into v_org_nos, v_scope_nos, v_body_nos, v_chunk_nos, v_languages, v_titles, v_contents
-    from new_chunk n
-    join ragdb_data.body b on b.org_no = n.org_no and b.body_no = n.body_no;
+  for v_batch in
+    select n.org_no, n.scope_no, b.language,
+           -- Such a batch becomes a segment of its own: it never has posting rows.
+           n.org_no = ragdb.current_org_no() and count(*) >= 500 as is_sealed,
+           array_agg(n.chunk_no order by n.chunk_no) as chunk_nos,
+           array_agg(n.body_no order by n.chunk_no) as body_nos,
+           array_agg(concat_ws(
+             ' ', b.title, array_to_string(array_remove(n.heading_path, b.title), ' '))
+             order by n.chunk_no) as titles,
+           array_agg(n.content order by n.chunk_no) as contents
+      from new_chunk n
+     cross join lateral (
+       select t.title, t.language
+         from ragdb_data.body t
+        where t.org_no = n.org_no
+          and t.body_no between n.body_no and n.body_no
+        order by t.body_no
+        limit 1) b
+     group by n.org_no, n.scope_no, b.language
+  loop
+    with chunk as materialized (
+      select c.chunk_no, c.body_no, t.terms, t.embedding
+        from unnest(v_batch.chunk_nos, v_batch.body_nos) with ordinality
+               c(chunk_no, body_no, ordinal)
+        join ragdb_data._index_texts(v_batch.language, v_batch.titles, v_batch.contents) t
+          on t.ordinal = c.ordinal),
+    term as materialized (
+      select c.chunk_no, u.term,
+             sum(case when u.position <= c.title_length then 3 else 1 end) as tf
+        from (select k.chunk_no, k.terms, array_position(k.terms, 0) - 1 as title_length
+                from chunk k) c
+       cross join unnest(c.terms) with ordinality u(term, position)
+       where u.term <> 0
+       group by c.chunk_no, u.term),
+    stored_word as (
+      insert into ragdb_data.chunk_word (org_no, scope_no, chunk_no, terms, stems)
+      select v_batch.org_no, v_batch.scope_no, c.chunk_no, c.terms,
+             coalesce(s.stems, '{}/536870912')::public.sparsevec
+        from chunk c
+        left join (select t.chunk_no,
+                          '{' || string_agg(t.term || ':' || t.tf, ',') || '}/536870912' as stems
+                     from term t
+                    group by t.chunk_no) s on s.chunk_no = c.chunk_no),
+    stored_vector as (
+      insert into ragdb_data.chunk_vector (org_no, scope_no, chunk_no, body_no, embedding)
+      select v_batch.org_no, v_batch.scope_no, c.chunk_no, c.body_no, c.embedding
+        from chunk c
+       where c.embedding is not null)
+    insert into ragdb_data.posting (org_no, scope_no, chunk_no, length, term, tf)
+    select v_batch.org_no, v_batch.scope_no, c.chunk_no, c.length, t.term, least(t.tf, 32767)::int2
+      from (select k.chunk_no, ragdb_data._length(k.terms) as length
+              from chunk k
+             where not v_batch.is_sealed
+            offset 0) c
+      join (select t.chunk_no, t.term, t.tf from term t
+            union all
+            select k.chunk_no, 0, 0 from chunk k) t on t.chunk_no = c.chunk_no;
 
-  with chunk as materialized (
-    select *
-      from unnest(v_org_nos, v_scope_nos, v_chunk_nos, v_languages, v_titles, v_contents)
-             c(org_no, scope_no, chunk_no, language, title, content)),
-  title as materialized (
-    select d.language, d.title, array_remove(ragdb_data._terms(d.language, d.title), 0) as terms
-      from (select distinct c.language, c.title from chunk c) d),
-  word as materialized (
-    select c.org_no, c.scope_no, c.chunk_no, cardinality(t.terms) as title_length,
-           t.terms || 0 || ragdb_data._terms(c.language, c.content) as terms
-      from chunk c
-      join title t on t.language = c.language and t.title = c.title),
-  term as materialized (
-    select w.chunk_no, u.term, sum(case when u.position <= w.title_length then 3 else 1 end) as tf
-      from word w
-     cross join unnest(w.terms) with ordinality u(term, position)
-     where u.term <> 0
-     group by w.chunk_no, u.term),
-  stored_word as (
-    insert into ragdb_data.chunk_word (org_no, scope_no, chunk_no, terms, stems)
-    select w.org_no, w.scope_no, w.chunk_no, w.terms,
-           coalesce(s.stems, '{}/536870912')::public.sparsevec
-      from word w
-      left join (select t.chunk_no,
-                        '{' || string_agg(t.term || ':' || t.tf, ',') || '}/536870912' as stems
-                   from term t
-                  group by t.chunk_no) s on s.chunk_no = w.chunk_no),
-  length as materialized (
-    select t.chunk_no, sum(t.tf)::int4 as length from term t group by t.chunk_no)
-  insert into ragdb_data.posting (org_no, scope_no, term, chunk_no, tf, length)
-  select w.org_no, w.scope_no, t.term, w.chunk_no, least(t.tf, 32767)::int2, l.length
-    from term t
-    join length l on l.chunk_no = t.chunk_no
-    join word w on w.chunk_no = t.chunk_no
-  union all
-  select w.org_no, w.scope_no, 0, w.chunk_no, 0, coalesce(l.length, 0)
-    from word w
-    left join length l on l.chunk_no = w.chunk_no;
-
-  insert into ragdb_data.chunk_vector (org_no, scope_no, chunk_no, body_no, embedding)
-  select c.org_no, c.scope_no, c.chunk_no, c.body_no, e.embedding
-    from unnest(v_org_nos, v_scope_nos, v_chunk_nos, v_body_nos) with ordinality
-           c(org_no, scope_no, chunk_no, body_no, ordinal)
-    join ragdb.embed_batch(v_contents, v_titles) e on e.ordinal = c.ordinal
-   where e.embedding is not null;
+    if v_batch.is_sealed then
+      for v_first in 1 .. cardinality(v_batch.chunk_nos) by c_segment loop
+        perform ragdb_data._seal(
+                  v_batch.scope_no, v_batch.chunk_nos[v_first : v_first + c_segment - 1]);
+      end loop;
+    end if;
+  end loop;
   return null;
 end;
 $$;
 
 comment on function ragdb_data.index_new_chunks() is
-$$Trigger: write words, postings, marker and vector of the chunks just inserted.$$;
+$$Trigger: write words, postings, marker and vector of the chunks just inserted; 500 chunks or more
+of a scope and a language are sealed at once instead of having postings.$$;
 
 create or replace trigger index_new_chunks
   after insert on ragdb_data.chunk

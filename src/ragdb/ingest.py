@@ -19,10 +19,18 @@ from ragdb.errors import RagdbError
 from ragdb.files import Skipped
 from ragdb.reading import Document, Failure, Item
 
-# A batch ends with whichever comes first. Larger ones store no more documents a second.
-BATCH_DOCUMENTS = 200
-BATCH_CHARACTERS = 500_000
-BATCH_ITEMS = 1000
+
+@dataclass(frozen=True)
+class Limits:
+    """A batch ends with whichever comes first."""
+
+    documents: int = 200
+    characters: int = 500_000
+    items: int = 1000
+
+
+# About a segment of the keyword index; the words of a batch are looked up once.
+BULK = Limits(documents=4000, characters=3_000_000, items=8000)
 
 _RETRIES = 3
 _FATAL = frozenset(
@@ -43,7 +51,7 @@ class Result:
     error: dict[str, str | None] | None = None
 
 
-def batches(items: Iterable[Item]) -> Generator[list[Item]]:
+def batches(items: Iterable[Item], limits: Limits = Limits()) -> Generator[list[Item]]:
     """Put together what is stored at once."""
     batch: list[Item] = []
     documents = characters = 0
@@ -53,9 +61,9 @@ def batches(items: Iterable[Item]) -> Generator[list[Item]]:
             documents += 1
             characters += len(cast(str, item.fields["content"]))
         if (
-            documents >= BATCH_DOCUMENTS
-            or characters >= BATCH_CHARACTERS
-            or len(batch) >= BATCH_ITEMS
+            documents >= limits.documents
+            or characters >= limits.characters
+            or len(batch) >= limits.items
         ):
             yield batch
             batch = []
@@ -64,12 +72,11 @@ def batches(items: Iterable[Item]) -> Generator[list[Item]]:
         yield batch
 
 
-def store(call: Callable[[Jsonb], list[DictRow]], batch: Iterable[Item]) -> list[Result]:
+def store(call: Callable[..., list[DictRow]], batch: list[Item]) -> list[Result]:
     """Store a batch by `call`, which runs put_documents(); what was skipped has no result.
 
     Raises RagdbError when no document can be stored, whichever it is.
     """
-    batch = list(batch)
     documents = [item for item in batch if isinstance(item, Document)]
     stored = iter(_store(call, documents) if documents else [])
     return [
@@ -86,10 +93,10 @@ def failed(path: str, code: str, message: str, hint: str | None = None) -> Resul
     return Result(path, "failed", error={"code": code, "message": message, "hint": hint})
 
 
-def _store(call: Callable[[Jsonb], list[DictRow]], documents: list[Document]) -> list[Result]:
+def _store(call: Callable[..., list[DictRow]], documents: list[Document]) -> list[Result]:
     for attempt in range(_RETRIES):
         try:
-            rows = call(Jsonb([document.fields for document in documents]))
+            rows = call(p_documents=Jsonb([document.fields for document in documents]))
             return [_result(document, row) for document, row in zip(documents, rows, strict=True)]
         except RagdbError as error:
             problem = error.problem

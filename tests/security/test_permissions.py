@@ -41,6 +41,7 @@ NEEDS = {
     "put_document": {"data:write"},
     "put_documents": {"data:write"},
     "put_schedule": {"rag:config", "data:write"},
+    "replace_document": {"data:write"},
     "require": {"rag:read"},
     "retry_failed": {"data:write"},
     "revoke_api_key": {"api:manage", "user:manage"},

@@ -154,7 +154,9 @@ async def get_document(
     ] = None,
 ) -> Response[Document | None]:
     """One document with its text."""
-    document = await _read(session, document_id)
+    [document] = await session.call(
+        "get_document", returning=Document, read_only=True, p_document_id=document_id
+    )
     etag = f'"{sha256(msgspec.json.encode(document)).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if _has_one_of(if_none_match, etag):
@@ -176,15 +178,8 @@ async def replace_document(
     session: NamedDependency[Session],
 ) -> Stored:
     """Give a document another text, title and so on; it keeps its id, source and visibility."""
-    document = await _read(session, document_id)
     [stored] = await session.call(
-        "put_document",
-        returning=Stored,
-        p_external_id=document.external_id,
-        p_source=document.source,
-        p_workspace=document.workspace,
-        p_visibility=document.visibility,
-        **data.arguments(),
+        "replace_document", returning=Stored, p_document_id=document_id, **data.arguments()
     )
     return stored
 
@@ -216,13 +211,6 @@ async def _enqueue(
     )  # fmt: skip
     response.headers["Preference-Applied"] = "respond-async"
     return response
-
-
-async def _read(session: Session, document_id: UUID) -> Document:
-    [document] = await session.call(
-        "get_document", returning=Document, read_only=True, p_document_id=document_id
-    )
-    return document
 
 
 def _has_one_of(if_none_match: str | None, etag: str) -> bool:
