@@ -64,6 +64,12 @@ grant insert on ragdb_data.workspace, ragdb_data.workspace_member to ragdb_servi
 grant update (user_no) on ragdb_data.workspace_member to ragdb_service, ragdb_admin;
 grant update (revoked_at) on ragdb_data.api_key to ragdb_service, ragdb_admin;
 
+-- Measuring and tuning the ranking.
+grant insert, update, delete on ragdb_data.judged_query, ragdb_data.feedback,
+  ragdb_data.ranking_weight to ragdb_service, ragdb_admin;
+grant insert, delete on ragdb_data.evaluation to ragdb_service, ragdb_admin;
+grant delete on ragdb_data.workspace to ragdb_service, ragdb_admin;
+
 -- Definer functions: only what each of them touches.
 grant select, insert on ragdb_data.organization, ragdb_data.app_user, ragdb_data.workspace
   to ragdb_definer;
