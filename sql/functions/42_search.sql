@@ -149,11 +149,12 @@ begin
            p_query, p_limit, 0, p_filters, p_mode, p_workspace, p_language,
            p_explain => true) s
     left join lateral (
-      select b.title
+      select d.title
         from ragdb_data.chunk k
-        join ragdb_data.body b on b.org_no = v_org and b.body_no = k.body_no
+        join ragdb_data.document d on d.org_no = v_org and d.body_no = k.body_no
        where k.org_no = v_org and k.chunk_no = s.chunk_no
-      offset 0) b on true
+       order by d.document_no
+       limit 1) b on true
    order by s.rank nulls first;
 end;
 $$;

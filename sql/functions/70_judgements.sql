@@ -92,8 +92,9 @@ rotate?", "documents": {"keys.md": 1}}]');
 Needs data:write. Raises PT422 invalid_judgements, PT404 workspace_not_found.$$;
 
 create or replace function ragdb.record_feedback(
-  p_query text, p_document_id uuid, p_value int4)
-  returns void
+  p_value int4, p_query text default null, p_document_id uuid default null,
+  p_answer_id uuid default null)
+  returns int4
   language plpgsql
   volatile
   security invoker
@@ -103,19 +104,39 @@ as $$
 declare
   v_org int4 := ragdb.require('rag:read');
   v_user_no int4 := ragdb.current_user_no();
-  v_document ragdb_data.document;
+  v_query text := btrim(p_query);
+  v_answer_no int8;
+  v_documents int8[];
 begin
+  if p_answer_id is not null then
+    select a.answer_no, a.question into v_answer_no, v_query
+      from ragdb_data.answer a
+     where a.org_no = v_org and a.id = p_answer_id;
+    if not found then
+      raise exception 'There is no answer %.', p_answer_id
+        using errcode = 'PT404',
+              constraint = 'answer_not_found',
+              hint = 'select answer_id, question from ragdb.answers;';
+    end if;
+  end if;
   if p_value is null or p_value not in (-1, 0, 1)
-     or p_query is null or p_query !~ '\S' or length(p_query) > 10000 then
-    raise exception 'Feedback is the query and 1 for a good result, -1 for a bad one.'
+     or v_query is null or v_query !~ '\S' or length(v_query) > 10000
+     or p_answer_id is null and p_document_id is null then
+    raise exception 'Feedback is 1 or -1 for a query and a document, or for an answer.'
       using errcode = 'PT422',
             constraint = 'invalid_feedback',
             hint = '0 takes back what was said before.';
   end if;
-  select d.* into v_document
-    from ragdb_data.document d
-   where d.org_no = v_org and d.id = p_document_id;
-  if not found then
+  v_documents := array(
+    select d.document_no
+      from ragdb_data.document d
+     where d.org_no = v_org
+       and (p_document_id is null or d.id = p_document_id)
+       and (v_answer_no is null
+            or d.document_no in (select c.document_no
+                                   from ragdb_data.answer_citation c
+                                  where c.org_no = v_org and c.answer_no = v_answer_no)));
+  if p_document_id is not null and v_documents = '{}' then
     raise exception 'There is no document %.', p_document_id
       using errcode = 'PT404',
             constraint = 'document_not_found',
@@ -124,20 +145,26 @@ begin
   delete from ragdb_data.feedback f
    where f.org_no = v_org
      and f.user_no = v_user_no
-     and f.document_no = v_document.document_no
-     and md5(f.query) = md5(btrim(p_query));
+     and f.document_no = any (v_documents)
+     and md5(f.query) = md5(v_query);
   if p_value <> 0 then
     insert into ragdb_data.feedback (org_no, scope_no, user_no, document_no, query, value)
-    values (v_org, v_document.scope_no, v_user_no, v_document.document_no, btrim(p_query), p_value)
+    select v_org, d.scope_no, v_user_no, d.document_no, v_query, p_value
+      from ragdb_data.document d
+     where d.org_no = v_org and d.document_no = any (v_documents)
     on conflict do nothing;
   end if;
+  return cardinality(v_documents);
 end;
 $$;
 
-comment on function ragdb.record_feedback(text, uuid, int4) is
-$$Say of a result or citation that it was good (1) or bad (-1) for a query; 0 takes that back.
+comment on function ragdb.record_feedback(int4, text, uuid, uuid) is
+$$Say that a result was good (1) or bad (-1) for a query; 0 takes that back.
 
+p_query and p_document_id: a search and one of its results. p_answer_id: an answer, for its question
+and all documents it cites, or the one that p_document_id names. Returns how many documents that
+were.
 tune() learns from it. The query's text is kept with it, readable by the caller and by whoever may
 configure the ranking (rag:config), until it is taken back, the document is deleted, or the member
 leaves.
-Needs rag:read. Raises PT422 invalid_feedback, PT404 document_not_found.$$;
+Needs rag:read. Raises PT422 invalid_feedback, PT404 document_not_found or answer_not_found.$$;

@@ -56,8 +56,8 @@ begin
     select percentile_cont('{0.025, 0.975}'::float8[]) within group (order by s.mean)
       from generate_series(1, v_draws) d(draw)
      cross join lateral (
-       select avg(p_values[1 + (hashint8extended(d.draw::int8 * 16777216 + i.n, 0)
-                                & 9223372036854775807) % v_n]) as mean
+       select avg(p_values[1 + (hashint8extended(i.n, d.draw) & 9223372036854775807) % v_n])
+                as mean
          from generate_series(1, v_n) i(n)) s);
 end;
 $$;
@@ -94,3 +94,15 @@ $$;
 comment on function ragdb_data._paired(text[], float8[], text[], float8[]) is
 $$How much better values are than others of the same queries: the mean difference and its bootstrap
 interval, over the queries that both have.$$;
+
+create or replace function ragdb_data._half(p_query_id text)
+  returns text
+  language sql
+  immutable
+  security invoker
+  parallel safe
+  return case when get_byte(sha256(convert_to(p_query_id, 'UTF8')), 0) < 128
+           then 'first' else 'second' end;
+
+comment on function ragdb_data._half(text) is
+$$Which half of a set a query belongs to: weights are chosen on one, and shown on the other.$$;

@@ -197,18 +197,6 @@ ragdb.evaluate('faq');
 Needs rag:read. Raises PT404 judgements_not_found, run_not_found or workspace_not_found, PT422
 invalid_configuration, and what search() raises.$$;
 
-create or replace function ragdb_data._half(p_query_id text)
-  returns text
-  language sql
-  immutable
-  security invoker
-  parallel safe
-  return case when get_byte(sha256(convert_to(p_query_id, 'UTF8')), 0) < 128
-           then 'first' else 'second' end;
-
-comment on function ragdb_data._half(text) is
-$$Which half of a set a query belongs to: weights are chosen on one, and shown on the other.$$;
-
 create or replace function ragdb_data._stored_run(p_run text, p_dataset text, p_mode text)
   returns ragdb_data.evaluation
   language plpgsql

@@ -162,3 +162,15 @@ select f.query, d.id as document_id, d.title, f.value, u.email, f.created_at
 
 comment on view ragdb.feedback is
 $$What was said of results: the caller's own, and everybody's for those with rag:config.$$;
+
+create or replace view ragdb.ranking_weights
+  with (security_invoker = true)
+as
+select w.slug as workspace, r.vector_weight, r.phrase_weight, r.sentence_weight, r.updated_at
+  from ragdb_data.ranking_weight r
+  join ragdb_data.scope s on s.org_no = r.org_no and s.scope_no = r.scope_no
+  left join ragdb_data.workspace w on w.org_no = r.org_no and w.workspace_no = s.workspace_no
+ where r.org_no = ragdb.current_org_no();
+
+comment on view ragdb.ranking_weights is
+$$Weights of the ranking that are not the default; workspace: null for the whole organization's.$$;
