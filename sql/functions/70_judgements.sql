@@ -35,13 +35,15 @@ declare
 begin
   if coalesce(length(p_dataset), 0) not between 1 and 200
      or jsonb_typeof(p_judgements) is distinct from 'array'
-     or jsonb_path_exists(
-          p_judgements,
-          'strict $[*] ? (!(@.query_id.type() == "string" && @.query.type() == "string"
-                            && @.documents.type() == "object"))')
-     or jsonb_path_exists(
-          p_judgements,
-          'strict $[*].documents.* ? (@.type() != "number" || @ < -100 || @ > 100)') then
+     or exists (
+          select
+            from jsonb_array_elements(
+                   case jsonb_typeof(p_judgements) when 'array' then p_judgements else '[]' end) j
+           where jsonb_typeof(j -> 'query_id') is distinct from 'string'
+              or jsonb_typeof(j -> 'query') is distinct from 'string'
+              or jsonb_typeof(j -> 'documents') is distinct from 'object'
+              or j -> 'documents' @? '$.* ? (!(@.type() == "number" && @ >= -100 && @ <= 100))')
+  then
     raise exception 'Judgements are a list of queries with the grades of documents.'
       using errcode = 'PT422',
             constraint = 'invalid_judgements',

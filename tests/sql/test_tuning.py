@@ -80,7 +80,7 @@ def test_weights_hold_where_they_were_set(zoo, globex):
 
 
 def test_judgements_move_the_weights_when_told_to(zoo):
-    judge(zoo, "often")
+    judge(zoo, "phrase")
     (tuned,) = zoo.call("tune")
     assert tuned["queries"] == len(ANIMALS)
     assert 20 < tuned["held_out"] < len(ANIMALS) - 20
@@ -97,14 +97,14 @@ def test_judgements_move_the_weights_when_told_to(zoo):
         tuned[f"{name}_weight"] for name in ("vector", "phrase", "sentence")
     ]
     assert stored["workspace"] == "default"
-    assert stored["phrase_weight"] + stored["sentence_weight"] < 0.55
+    assert stored["phrase_weight"] + stored["sentence_weight"] > 0.55
     (again,) = zoo.call("tune")
     assert again["before"] == [tuned["vector_weight"], stored["phrase_weight"],
                                stored["sentence_weight"]]  # fmt: skip
 
 
 def test_weights_that_serve_stay(zoo):
-    judge(zoo, "phrase")
+    judge(zoo, "often")
     (tuned,) = zoo.call("tune", p_dataset="zoo")
     assert tuned["ndcg_before"] == pytest.approx(1)
     assert tuned["before"] == [tuned["vector_weight"], tuned["phrase_weight"],
