@@ -209,6 +209,7 @@ class Populator:
         self._plain(party, "common", COMMON)
         for member in ("admin", "carol", "eddy", "vera"):
             self._ask(party, member)
+        self._say(party)
         if domain == "globex":
             for number in range(20):
                 self._plain(party, f"late/{number}", f"Rotate keys {number}. {COMMON}")
@@ -257,6 +258,32 @@ class Populator:
         item = (party.items_of(own) or party.items_of(party.domain))[0]
         answer = self._ask_about(party, member, item, self.word(own))
         self.vocabulary.domains[own].add(str(answer["answer_id"]))
+
+    def _say(self, party: Party) -> None:
+        """Judgements, a run and weights of the organization, and what members said of results."""
+        for item in (party.items_of(party.domain)[0], party.items_of(f"{party.domain}/closed")[-1]):
+            fields, workspace = item.fields, item.workspace
+            judged = {
+                "query_id": self.word(item.domain), "query": f"vault {self.word(item.domain)}",
+                "documents": {fields["p_external_id"]: 1},
+            }  # fmt: skip
+            self._call(
+                party.keys["admin"], "put_judgements",
+                p_dataset="said", p_judgements=json.dumps([judged]), p_workspace=workspace,
+            )  # fmt: skip
+            self._call(
+                party.keys["admin"], "set_ranking_weights",
+                p_vector_weight=1.1, p_workspace=workspace,
+            )  # fmt: skip
+            run = self._call(
+                party.keys["admin"], "evaluate",
+                p_dataset="said", p_config=json.dumps({"workspace": workspace}),
+            )[0]  # fmt: skip
+            self.vocabulary.domains[f"{party.domain}/admin"].add(str(run["run_id"]))
+            self._call(
+                party.keys["carol"], "record_feedback",
+                p_value=1, p_query=self.word(f"{party.domain}/carol"), p_document_id=item.id,
+            )  # fmt: skip
 
     def _ask_about(self, party: Party, member: str, item: Item, word: str) -> dict[str, Any]:
         quoted = item.fields["p_content"].removeprefix(COMMON)
