@@ -40,9 +40,7 @@ METRICS = {
     "--config", "configs", type=JSON_OBJECT, multiple=True,
     help='Of ragdb.evaluate(), such as {"vector_weight": 1.5}; may be repeated.',
 )  # fmt: skip
-@click.option(
-    "--compare", metavar="RUN", help='Compare with an earlier run, by its id or "last".'
-)
+@click.option("--compare", metavar="RUN", help='Compare with an earlier run, by its id or "last".')
 @click.option("--language", metavar="CODE", default="en", show_default=True)
 @click.option(
     "--plain", is_flag=True,

@@ -24,7 +24,7 @@ begin
    where w.org_no = p_org_no and w.scope_no = any (p_scopes)
    order by w.scope_no = 0, w.scope_no
    limit 1;
-  v_weights := coalesce(v_weights, '{1.0, 0.25, 0.3}');
+  v_weights := coalesce(v_weights, '{1.0, 0.35, 0.6}');
   if p_config is not null then
     v_weights := array[
       coalesce((p_config ->> 'vector_weight')::float8, v_weights[1]),

@@ -112,7 +112,7 @@ p_filters: keys document, source, label, lang, date, title, metadata.<path>, and
 eq ne gt gte lt lte in contains exists.
 Never fewer rows than the limit while that many chunks match; in mode keyword a chunk matches when
 it has a word of the query.
-score: hybrid about 0 to 2.6, keyword BM25, vector cosine. lexical_score and vector_score are the
+score: hybrid about 0 to 3, keyword BM25, vector cosine. lexical_score and vector_score are the
 legs' own, null where the leg had none.
 Example: select title, score, snippet from ragdb.search('rotate keys', 5, '{"lang": "en"}');
 Needs rag:read. Raises PT422 empty_query, query_too_long, invalid_limit, unknown_search_mode,

@@ -1,5 +1,5 @@
--- The ranking measured on judged queries, where they are stored: every query is searched as a caller
--- would, its chunks become documents, and the documents meet the judgements.
+-- The ranking measured on judged queries, where they are stored: every query is searched as a
+-- caller would, its chunks become documents, and the documents meet the judgements.
 
 create or replace function ragdb_data._ranked_documents(
   p_query text, p_mode text, p_workspace text, p_config jsonb)
@@ -173,7 +173,7 @@ begin
     insert into ragdb_data.evaluation (
       org_no, run_id, user_no, dataset, mode, config, metrics, query_ids,
       ndcg_10, recall_10, recall_100, reciprocal_ranks, average_precisions)
-    values (v_org, v_run_id, v_user_no, p_dataset, v.mode, p_config,
+    values (v_org, v_run_id, v_user_no, p_dataset, v.mode, p_config - 'workspace',
             jsonb_build_object('ndcg@10', ndcg_10, 'recall@10', recall_10,
                                'recall@100', recall_100, 'mrr', mrr, 'map', map, 'ci', ci),
             v.query_ids, v.ndcg_10, v.recall_10, v.recall_100, v.reciprocal_ranks,

@@ -217,6 +217,7 @@ declare
   v_after float8[];
   v_before float8[];
 begin
+  perform ragdb.require('rag:read');
   before := v_weights;
   select coalesce(array_agg(j.query) filter (where j.half = 'first'), '{}') as queries,
          jsonb_agg(j.grades) filter (where j.half = 'first') as grades

@@ -15,8 +15,8 @@ create table ragdb_data.judged_query (
   foreign key (org_no, scope_no) references ragdb_data.scope on delete cascade
 );
 
--- One mode of one run, with a value per query for comparing two runs query by query. It outlives the
--- workspace it was measured in, holds no text of it, and belongs to whoever ran it.
+-- One mode of one run, with a value per query for comparing two runs query by query. It outlives
+-- the workspace it was measured in, holds no text of it, and belongs to whoever ran it.
 create table ragdb_data.evaluation (
   org_no              int4 not null,
   evaluation_no       int8 generated always as identity,
@@ -67,3 +67,20 @@ create table ragdb_data.ranking_weight (
   primary key (org_no, scope_no),
   foreign key (org_no, scope_no) references ragdb_data.scope on delete cascade
 );
+
+-- As everywhere: the planner's statistics would tell what users wrote.
+alter table ragdb_data.judged_query
+  alter column dataset set statistics 0, alter column query_id set statistics 0,
+  alter column query set statistics 0, alter column external_ids set statistics 0;
+alter table ragdb_data.evaluation
+  alter column run_id set statistics 0, alter column dataset set statistics 0,
+  alter column mode set statistics 0, alter column config set statistics 0,
+  alter column metrics set statistics 0, alter column query_ids set statistics 0,
+  alter column ndcg_10 set statistics 0, alter column recall_10 set statistics 0,
+  alter column recall_100 set statistics 0, alter column reciprocal_ranks set statistics 0,
+  alter column average_precisions set statistics 0;
+alter table ragdb_data.feedback alter column query set statistics 0;
+alter index ragdb_data.feedback_query_key alter column 4 set statistics 0;
+alter table ragdb_data.ranking_weight
+  alter column vector_weight set statistics 0, alter column phrase_weight set statistics 0,
+  alter column sentence_weight set statistics 0;

@@ -97,7 +97,9 @@ def test_an_interrupted_run_is_cleared_away(
     with psycopg.connect(superuser_url, dbname="ragdb", autocommit=True) as connection:
         for table in ("document", "judged_query"):
             process = member.start("eval", folder, "--modes", "hybrid")
-            count = f"select count(*) from ragdb_data.{table} where scope_no = (select max(scope_no)"
+            count = (
+                f"select count(*) from ragdb_data.{table} where scope_no = (select max(scope_no)"
+            )
             count += " from ragdb_data.scope)"
             while process.poll() is None and not connection.execute(count).fetchone()[0]:
                 time.sleep(0.02)

@@ -260,7 +260,7 @@ class Populator:
         self.vocabulary.domains[own].add(str(answer["answer_id"]))
 
     def _say(self, party: Party) -> None:
-        """Judgements, a run and weights of the organization, and what members said of results."""
+        """Judgements and weights, everybody's runs, and what members said of results."""
         for item in (party.items_of(party.domain)[0], party.items_of(f"{party.domain}/closed")[-1]):
             fields, workspace = item.fields, item.workspace
             judged = {
@@ -275,14 +275,20 @@ class Populator:
                 party.keys["admin"], "set_ranking_weights",
                 p_vector_weight=1.1, p_workspace=workspace,
             )  # fmt: skip
-            run = self._call(
-                party.keys["admin"], "evaluate",
-                p_dataset="said", p_config=json.dumps({"workspace": workspace}),
-            )[0]  # fmt: skip
-            self.vocabulary.domains[f"{party.domain}/admin"].add(str(run["run_id"]))
             self._call(
                 party.keys["carol"], "record_feedback",
-                p_value=1, p_query=self.word(f"{party.domain}/carol"), p_document_id=item.id,
+                p_value=1, p_query=self.word(item.domain), p_document_id=item.id,
+            )  # fmt: skip
+        for member in ("admin", "carol", "eddy", "vera"):
+            run = self._call(
+                party.keys[member], "evaluate",
+                p_dataset="said", p_config=json.dumps({"modes": ["hybrid"]}),
+            )[0]  # fmt: skip
+            self.vocabulary.domains[f"{party.domain}/{member}"].add(str(run["run_id"]))
+            self._call(
+                party.keys[member], "record_feedback",
+                p_value=1, p_query=self.word(party.domain),
+                p_document_id=party.items_of(party.domain)[1].id,
             )  # fmt: skip
 
     def _ask_about(self, party: Party, member: str, item: Item, word: str) -> dict[str, Any]:

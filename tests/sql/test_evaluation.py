@@ -123,7 +123,8 @@ def test_keyword_mode_is_bm25_as_others_have_it(acme):
         ours = acme.search(query, p_mode="keyword", p_limit=10, p_language="simple")
         assert [row["score"] for row in ours] == pytest.approx(
             # Lucene leaves out the factor k1 + 1, which changes no order.
-            [2.2 * score for score in sorted(ranked.values(), reverse=True)[:10]], rel=1e-4
+            [2.2 * score for score in sorted(ranked.values(), reverse=True)[:10]],
+            rel=1e-4,
         )
         judged[query] = {name: generator.randint(0, 2) for name in generator.sample(names, 8)}
         judged[query][names[ids[0][2]]] = 1
