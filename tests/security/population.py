@@ -288,7 +288,7 @@ class Populator:
             self._call(
                 party.keys[member], "record_feedback",
                 p_value=1, p_query=self.word(party.domain),
-                p_document_id=party.items_of(party.domain)[1].id,
+                p_document_id=party.items_of(party.domain)[2].id,
             )  # fmt: skip
 
     def _ask_about(self, party: Party, member: str, item: Item, word: str) -> dict[str, Any]:
