@@ -44,6 +44,10 @@ What `--json` prints:
 * `ragdb ask`: `{"answer_id", "answer", "confidence", "found", "citations", "model",
   "fallback_used", "took_ms"}`; a citation has `number`, `document_id`, `title`, `heading`, `url`,
   `page`, `chunk_id`, `quote`, `start` and `end`.
+* `ragdb eval`: `{"dataset", "queries", "modes": [{"mode", "ndcg@10", "recall@10", "recall@100",
+  "mrr", "map", "ci", "over_keyword", "compared", "queries", "config", "run_id"}]}`; `ci` holds the
+  bootstrap interval of each metric, the other two `{"difference", "ci"}` of each, query by query.
+* `ragdb tune`: what `ragdb.tune()` returns.
 * any command that failed: `{"error": {"code", "message", "hint", "status"}}`; `code` is the machine
   name that SQL and REST use too."""
 

@@ -28,13 +28,16 @@ SECTIONS = {
         "enqueue_job", "get_job", "list_jobs", "cancel_job", "retry_failed", "delete_old_jobs",
         "put_schedule", "delete_schedule",
     ),
+    "How good search is": (
+        "put_judgements", "evaluate", "record_feedback", "tune", "set_ranking_weights",
+    ),
     "The caller": (
         "begin_context", "whoami", "require", "context", "current_org", "current_user_id",
         "current_org_no", "current_user_no", "current_scopes", "record_use",
     ),
     "People, keys and workspaces": (
         "add_member", "create_api_key", "revoke_api_key", "create_workspace",
-        "add_workspace_member",
+        "add_workspace_member", "delete_workspace",
     ),
     "For operators": (
         "create_organization", "organizations", "begin_operator_context", "create_analyst",

@@ -24,6 +24,8 @@ COMMANDS = {
     "add": "Add files, folders or standard input.",
     "search": "Search the documents.",
     "ask": "Answer a question from the documents, with citations.",
+    "eval": "Measure search on queries with known answers.",
+    "tune": "Fit the ranking to judgements and feedback.",
     "doc": "List, show and delete documents.",
     "source": "List where documents come from.",
     "workspace": "Divide an organization into workspaces.",

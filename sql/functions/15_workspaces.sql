@@ -108,3 +108,48 @@ comment on function ragdb.add_workspace_member(text, text) is
 $$Let a member of the organization into a closed workspace. Needs user:manage.
 
 Raises PT404 member_not_found or workspace_not_found.$$;
+
+create or replace function ragdb.delete_workspace(p_workspace text)
+  returns int4
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_custom_plan
+as $$
+declare
+  v_org int4 := ragdb.require('rag:config');
+  v_workspace ragdb_data.workspace := ragdb_data._workspace(p_workspace);
+  v_scopes int4[];
+  v_deleted int4;
+begin
+  perform ragdb.require('data:write');
+  if v_workspace.slug = 'default' or (select c.workspace_no from ragdb.context() c) <> 0 then
+    raise exception 'The workspace % cannot be deleted.', v_workspace.slug
+      using errcode = 'PT409',
+            constraint = 'workspace_needed',
+            hint = 'The one named default stays, and so does the one a key is limited to.';
+  end if;
+  v_scopes := array(select s.scope_no
+                      from ragdb_data.scope s
+                     where s.org_no = v_org and s.workspace_no = v_workspace.workspace_no);
+  v_deleted := ragdb.delete_documents(
+    array(select d.id
+            from ragdb_data.document d
+           where d.org_no = v_org and d.workspace_no = v_workspace.workspace_no));
+  -- Nobody will maintain these scopes.
+  delete from ragdb_data.segment_posting g where g.org_no = v_org and g.scope_no = any (v_scopes);
+  delete from ragdb_data.segment g where g.org_no = v_org and g.scope_no = any (v_scopes);
+  delete from ragdb_data.posting p where p.org_no = v_org and p.scope_no = any (v_scopes);
+  delete from ragdb_data.dead_chunk d where d.org_no = v_org and d.scope_no = any (v_scopes);
+  delete from ragdb_data.workspace w
+   where w.org_no = v_org and w.workspace_no = v_workspace.workspace_no;
+  return v_deleted;
+end;
+$$;
+
+comment on function ragdb.delete_workspace(text) is
+$$Delete a workspace with everything in it; returns how many documents that were.
+
+What members keep to themselves in it goes as well. Needs rag:config and data:write. Raises PT404
+workspace_not_found, PT409 workspace_needed for the one named default or a key limited to one.$$;

@@ -97,7 +97,7 @@ begin
 
   v.sha256 := sha256(convert_to(v.content, 'UTF8'));
   v.external_id := coalesce(v.external_id, 'sha256:' || encode(v.sha256, 'hex'));
-  v.title := coalesce(nullif(btrim(p_document ->> 'title'), ''), v.external_id);
+  v.title := coalesce(btrim(p_document ->> 'title'), '');
   v.url := p_document ->> 'url';
   v.mime := coalesce(p_document ->> 'mime', 'text/plain');
   v.metadata := case when jsonb_typeof(p_document -> 'metadata') = 'object'

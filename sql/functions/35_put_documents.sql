@@ -181,7 +181,8 @@ begin
       org_no, workspace_no, scope_no, source_no, body_no, external_id,
       title, url, mime, labels, metadata, dated_at)
     select v_org, v_workspace.workspace_no, v_scope_no, v_source_no, v_bodies[i.ordinal],
-           i.external_id, i.title, i.url, i.mime, i.labels, i.metadata, i.dated_at
+           i.external_id, coalesce(nullif(i.title, ''), i.external_id), i.url, i.mime, i.labels,
+           i.metadata, i.dated_at
       from unnest(v_in) i
      where i.error is null
      order by i.ordinal
@@ -251,6 +252,7 @@ $$Store a batch of documents; searchable when the transaction commits.
 
 p_documents: array of {external_id, title, content, url, mime, labels, metadata, language, chunking,
 date}; only content is required.
+A document without a title is shown by its external_id, and is not found by that.
 A document with the same source, external_id and visibility is replaced, and only chunks whose text
 changed are indexed again.
 p_visibility: private (the caller's own), workspace, or organization.

@@ -5,10 +5,44 @@
 -- into these chunks; a wider one is asked of each leg's candidates, and of more and more of them
 -- until enough match. The vector leg scans all that matches when the HNSW index returned too few.
 
+create or replace function ragdb_data._ranking_weights(
+  p_org_no int4, p_scopes int4[], p_config jsonb)
+  returns float8[]
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+as $$
+declare
+  v_weights float8[];
+begin
+  select array[w.vector_weight, w.phrase_weight, w.sentence_weight]
+    into v_weights
+    from ragdb_data.ranking_weight w
+   where w.org_no = p_org_no and w.scope_no = any (p_scopes)
+   order by w.scope_no = 0, w.scope_no
+   limit 1;
+  v_weights := coalesce(v_weights, '{1.0, 0.35, 0.6}');
+  if p_config is not null then
+    v_weights := array[
+      coalesce((p_config ->> 'vector_weight')::float8, v_weights[1]),
+      coalesce((p_config ->> 'phrase_weight')::float8, v_weights[2]),
+      coalesce((p_config ->> 'sentence_weight')::float8, v_weights[3])];
+  end if;
+  return v_weights;
+end;
+$$;
+
+comment on function ragdb_data._ranking_weights(int4, int4[], jsonb) is
+$$Weights of vector, phrase and sentence: those of the workspace, else of the organization, else the
+default; p_config overrides each.$$;
+
 create or replace function ragdb_data._search(
   p_query text, p_limit int4, p_offset int4, p_filters jsonb,
   p_mode text, p_workspace text, p_language text,
-  p_explain boolean default false)
+  p_explain boolean default false, p_config jsonb default null)
   returns table (
     rank int4, chunk_no int8, score float8,
     lexical float8, lexical_rank int4, cosine float8, vector_rank int4,
@@ -26,13 +60,11 @@ as $$
 #variable_conflict use_column
 declare
   c_wide constant int4 := 10000;
-  c_vector_weight constant float8 := 1.0;
-  c_phrase_weight constant float8 := 0.25;
-  c_sentence_weight constant float8 := 0.3;
   v_org int4 := ragdb.require('rag:read');
   v_caller record;
   v_workspace_no int4;
   v_scopes int4[];
+  v_weights float8[];
   v_depth int4 := greatest(100, p_limit + p_offset);
   v_terms int4[];
   v_embedding public.halfvec;
@@ -79,8 +111,12 @@ begin
                         from ragdb_data.scope s
                        where s.org_no = v_org
                          and s.scope_no = any (v_caller.scopes)
-                         and (s.scope_no = 0 or s.workspace_no = v_workspace_no));
+                         and (s.workspace_no = v_workspace_no
+                              or s.scope_no = 0
+                                 and (p_config -> 'shared') is distinct from 'false'));
   end if;
+  v_weights := ragdb_data._ranking_weights(
+    v_org, case when p_workspace is null then '{0}' else v_scopes || 0 end, p_config);
   if p_mode <> 'vector' then
     v_terms := array_remove(
       ragdb_data._terms(ragdb_data._query_language(p_language, p_workspace), p_query), 0);
@@ -184,7 +220,7 @@ begin
            v_org, v_scopes, p_mode, v_terms, v_n, v_length, v_dead, v_chunks,
            v_sealed_terms, v_sealed_dfs, v_sealed_chunks,
            v_embedding, v_vector_chunks, v_cosines,
-           c_vector_weight, c_phrase_weight, c_sentence_weight, p_limit, p_offset) f;
+           v_weights[1], v_weights[2], v_weights[3], p_limit, p_offset) f;
   if p_explain then
     documents := v_documents;
     trace := jsonb_build_object(
@@ -207,8 +243,10 @@ begin
 end;
 $$;
 
-comment on function ragdb_data._search(text, int4, int4, jsonb, text, text, text, boolean) is
+comment on function ragdb_data._search(
+  text, int4, int4, jsonb, text, text, text, boolean, jsonb) is
 $$The ranking behind search(), explain_search() and ask(): chunks with every feature of their score.
 
 documents: what the filter let through, or null. p_explain: with one more row, without a rank, whose
-trace says what the legs did.$$;
+trace says what the legs did. p_config: of an evaluation, other weights, and {"shared": false} to
+leave out what the whole organization shares.$$;

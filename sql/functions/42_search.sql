@@ -114,7 +114,7 @@ p_filters: keys document, source, label, lang, date, title, metadata.<path>, and
 eq ne gt gte lt lte in contains exists.
 Never fewer rows than the limit while that many chunks match; in mode keyword a chunk matches when
 it has a word of the query.
-score: hybrid about 0 to 2.6, keyword BM25, vector cosine. lexical_score and vector_score are the
+score: hybrid about 0 to 3, keyword BM25, vector cosine. lexical_score and vector_score are the
 legs' own, null where the leg had none.
 Example: select title, score, snippet from ragdb.search('rotate keys', 5, '{"lang": "en"}');
 Needs rag:read. Raises PT422 empty_query, query_too_long, invalid_limit, unknown_search_mode,
@@ -151,11 +151,12 @@ begin
            p_query, p_limit, 0, p_filters, p_mode, p_workspace, p_language,
            p_explain => true) s
     left join lateral (
-      select b.title
+      select d.title
         from ragdb_data.chunk k
-        join ragdb_data.body b on b.org_no = v_org and b.body_no = k.body_no
+        join ragdb_data.document d on d.org_no = v_org and d.body_no = k.body_no
        where k.org_no = v_org and k.chunk_no = s.chunk_no
-      offset 0) b on true
+       order by d.document_no
+       limit 1) b on true
    order by s.rank nulls first;
 end;
 $$;

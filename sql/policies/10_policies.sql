@@ -104,6 +104,19 @@ begin
                                   format(c_may, 'rag:read'));
   end loop;
 
+  perform ragdb_private.protect('ragdb_data.judged_query', c_scope, false,
+                                format(c_may, 'data:write'));
+  perform ragdb_private.protect('ragdb_data.evaluation', c_own, false, format(c_may, 'rag:read'));
+  -- What somebody asked is theirs, and of use to whoever tunes the ranking.
+  perform ragdb_private.protect(
+    'ragdb_data.feedback',
+    c_scope || ' and (user_no = (select ragdb.current_user_no()) or '
+    || format(c_may, 'rag:config') || ')',
+    false, format(c_may, 'rag:read'),
+    c_scope || ' and user_no = (select ragdb.current_user_no())');
+  perform ragdb_private.protect('ragdb_data.ranking_weight', c_scope, false,
+                                format(c_may, 'rag:config'));
+
   -- An account is seen by those who share an organization with it.
   perform ragdb_private.protect('ragdb_data.app_user',
     'exists (select from ragdb_data.membership m'

@@ -86,6 +86,11 @@ grant insert, update, delete on ragdb_data.schedule to ragdb_service, ragdb_admi
 grant insert, update, delete on ragdb_data.job to ragdb_worker;
 grant insert, update on ragdb_data.job_detail to ragdb_worker;
 grant update on ragdb_data.schedule to ragdb_worker;
+-- Measuring and tuning the ranking.
+grant insert, update, delete on ragdb_data.judged_query, ragdb_data.feedback,
+  ragdb_data.ranking_weight to ragdb_service, ragdb_admin;
+grant insert, delete on ragdb_data.evaluation to ragdb_service, ragdb_admin;
+grant delete on ragdb_data.workspace to ragdb_service, ragdb_admin;
 
 -- Definer functions: only what each of them touches.
 grant select, insert on ragdb_data.organization, ragdb_data.app_user, ragdb_data.workspace

@@ -121,3 +121,56 @@ select a.id as answer_id, a.question, a.answer, a.confidence, a.model, a.fallbac
 comment on view ragdb.answers is
 $$Questions the caller asked and the answers given. An answer goes when a document it cites is
 deleted.$$;
+
+create or replace view ragdb.judgements
+  with (security_invoker = true)
+as
+select w.slug as workspace, q.dataset, q.query_id, q.query, j.external_id, j.grade
+  from ragdb_data.judged_query q
+  join ragdb_data.scope s on s.org_no = q.org_no and s.scope_no = q.scope_no
+  join ragdb_data.workspace w on w.org_no = q.org_no and w.workspace_no = s.workspace_no
+ cross join lateral unnest(q.external_ids, q.grades) j(external_id, grade)
+ where q.org_no = ragdb.current_org_no();
+
+comment on view ragdb.judgements is
+$$Questions and the documents judged for them, as put_judgements() stored them.$$;
+
+create or replace view ragdb.evaluations
+  with (security_invoker = true)
+as
+select e.run_id, e.dataset, e.mode, cardinality(e.query_ids) as queries,
+       (e.metrics ->> 'ndcg@10')::float8 as ndcg_10,
+       (e.metrics ->> 'recall@10')::float8 as recall_10,
+       (e.metrics ->> 'recall@100')::float8 as recall_100,
+       (e.metrics ->> 'mrr')::float8 as mrr,
+       (e.metrics ->> 'map')::float8 as map,
+       e.metrics -> 'ci' as ci, e.config, e.created_at
+  from ragdb_data.evaluation e
+ where e.org_no = ragdb.current_org_no();
+
+comment on view ragdb.evaluations is
+$$Runs of evaluate() that the caller made, a row for each mode.$$;
+
+create or replace view ragdb.feedback
+  with (security_invoker = true)
+as
+select f.query, d.id as document_id, d.title, f.value, u.email, f.created_at
+  from ragdb_data.feedback f
+  join ragdb_data.document d on d.org_no = f.org_no and d.document_no = f.document_no
+  join ragdb_data.app_user u on u.user_no = f.user_no
+ where f.org_no = ragdb.current_org_no();
+
+comment on view ragdb.feedback is
+$$What was said of results: the caller's own, and everybody's for those with rag:config.$$;
+
+create or replace view ragdb.ranking_weights
+  with (security_invoker = true)
+as
+select w.slug as workspace, r.vector_weight, r.phrase_weight, r.sentence_weight, r.updated_at
+  from ragdb_data.ranking_weight r
+  join ragdb_data.scope s on s.org_no = r.org_no and s.scope_no = r.scope_no
+  left join ragdb_data.workspace w on w.org_no = r.org_no and w.workspace_no = s.workspace_no
+ where r.org_no = ragdb.current_org_no();
+
+comment on view ragdb.ranking_weights is
+$$Weights of the ranking that are not the default; workspace: null for the whole organization's.$$;

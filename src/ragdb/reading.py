@@ -141,6 +141,8 @@ def _read_file(entry: Found, file: BinaryIO, common: Common) -> Generator[Docume
     document = _extract(data, readable(entry.file.name), entry.path, common)
     if isinstance(document, Document):
         document.fields["external_id"] = entry.external_id
+        # What a file is called says what it is about.
+        document.fields["title"] = document.fields["title"] or entry.external_id
     yield document
 
 
@@ -167,7 +169,7 @@ def _read_lines(entry: Found, file: BinaryIO, common: Common) -> Generator[Docum
         name = record.get("_id", record.get("id", number))
         fields: dict[str, object] = {
             "external_id": f"{entry.external_id}#{name}",
-            "title": record.get("title") or str(name),
+            "title": record.get("title"),
             "content": record.get("text", record.get("content")),
             "url": record.get("url"),
         }

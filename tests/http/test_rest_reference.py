@@ -13,7 +13,7 @@ from rest import Service
 
 OPERATIONS = {
     "search", "ask", "putDocument", "putDocuments", "listDocuments", "getDocument",
-    "replaceDocument", "deleteDocument", "whoami", "live", "ready",
+    "replaceDocument", "deleteDocument", "recordFeedback", "whoami", "live", "ready",
     "enqueueJob", "listJobs", "getJob", "cancelJob", "retryJob", "watchJob",
 }  # fmt: skip
 

@@ -54,6 +54,21 @@ def test_nothing_relevant_is_said_to_be_nothing(library: Tenant) -> None:
     assert (answer["found"], answer["citations"]) == (False, [])
 
 
+def test_feedback_is_recorded_for_results_and_answers(library: Tenant) -> None:
+    hit = library.search("how often do keys rotate?")[0]
+    said = {"value": 1, "query": "how often do keys rotate?", "document_id": hit["document_id"]}
+    response = library.http.post("/api/v1/feedback", json=said)
+    assert (response.status_code, response.json()) == (200, {"documents": 1})
+    answer = library.ask("How often do keys rotate?")
+    disliked = {"value": -1, "answer_id": answer["answer_id"]}
+    assert library.http.post("/api/v1/feedback", json=disliked).json() == {"documents": 1}
+    for wrong in ({"value": 2, "answer_id": answer["answer_id"]}, {"value": 1}):
+        refused = library.http.post("/api/v1/feedback", json=wrong)
+        assert (refused.status_code, refused.json()["type"]) == (422, "invalid_feedback")
+    unknown = said | {"document_id": "00000000-0000-0000-0000-000000000000"}
+    assert library.http.post("/api/v1/feedback", json=unknown).status_code == 404
+
+
 def test_a_member_cannot_read_anothers_private_document(acme: Tenant, member: Tenant) -> None:
     private = acme.put("My salary is 4711.", visibility="private")
     path = f"/api/v1/documents/{private['document_id']}"

@@ -211,6 +211,7 @@ class Populator:
         self._plain(party, "common", COMMON)
         for member in ("admin", "carol", "eddy", "vera"):
             self._ask(party, member)
+        self._say(party)
         if domain == "globex":
             for number in range(20):
                 self._plain(party, f"late/{number}", f"Rotate keys {number}. {COMMON}")
@@ -259,6 +260,38 @@ class Populator:
         item = (party.items_of(own) or party.items_of(party.domain))[0]
         answer = self._ask_about(party, member, item, self.word(own))
         self.vocabulary.domains[own].add(str(answer["answer_id"]))
+
+    def _say(self, party: Party) -> None:
+        """Judgements and weights, everybody's runs, and what members said of results."""
+        for item in (party.items_of(party.domain)[0], party.items_of(f"{party.domain}/closed")[-1]):
+            fields, workspace = item.fields, item.workspace
+            judged = {
+                "query_id": self.word(item.domain), "query": f"vault {self.word(item.domain)}",
+                "documents": {fields["p_external_id"]: 1},
+            }  # fmt: skip
+            self._call(
+                party.keys["admin"], "put_judgements",
+                p_dataset="said", p_judgements=json.dumps([judged]), p_workspace=workspace,
+            )  # fmt: skip
+            self._call(
+                party.keys["admin"], "set_ranking_weights",
+                p_vector_weight=1.1, p_workspace=workspace,
+            )  # fmt: skip
+            self._call(
+                party.keys["carol"], "record_feedback",
+                p_value=1, p_query=self.word(item.domain), p_document_id=item.id,
+            )  # fmt: skip
+        for member in ("admin", "carol", "eddy", "vera"):
+            run = self._call(
+                party.keys[member], "evaluate",
+                p_dataset="said", p_config=json.dumps({"modes": ["hybrid"]}),
+            )[0]  # fmt: skip
+            self.vocabulary.domains[f"{party.domain}/{member}"].add(str(run["run_id"]))
+            self._call(
+                party.keys[member], "record_feedback",
+                p_value=1, p_query=self.word(party.domain),
+                p_document_id=party.items_of(party.domain)[2].id,
+            )  # fmt: skip
 
     def _ask_about(self, party: Party, member: str, item: Item, word: str) -> dict[str, Any]:
         quoted = item.fields["p_content"].removeprefix(COMMON)

@@ -293,6 +293,15 @@ class Recipes:
             "p_ordinal": (1, []),
             "p_heading_path": (["Keys"], []),
             "p_sha256": (b"\0" * 32, []),
+            "p_dataset": ("said", []),
+            "p_judgements": (json.dumps([_judged(own)]), []),
+            "p_config jsonb": ('{"modes": ["keyword"], "shared": true}', []),
+            "p_value": (1, [-1]),
+            "p_answer_id": (None, []),
+            "p_run": ("last", []),
+            "p_apply": (False, []),
+            "p_queries": ([QUESTION, "vault"], []),
+            "p_grades": (json.dumps([{"one": 1}, {"two": 1}]), []),
             "p_words": (["vault", "key"], []),
             "p_texts": (["vault", "key"], []),
             "p_titles": (["A", "B"], []),
@@ -303,6 +312,10 @@ class Recipes:
             "p_admin_email": ("somebody@example.test", []),
             "p_admin_name": ("Somebody", []),
         }  # fmt: skip
+
+
+def _judged(item: Item) -> dict[str, Any]:
+    return {"query_id": "1", "query": QUESTION, "documents": {item.fields["p_external_id"]: 1}}
 
 
 def _document(item: Item) -> dict[str, Any]:

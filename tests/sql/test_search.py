@@ -71,7 +71,7 @@ def test_hybrid_score_is_the_formula(fruit):
     top = max(row["lexical"] or 0 for row in rows)
     for row in rows:
         base = (row["lexical"] or 0) / top + row["cosine"]
-        assert row["score"] == pytest.approx(base + 0.25 * row["phrase"] + 0.3 * row["sentence"])
+        assert row["score"] == pytest.approx(base + 0.35 * row["phrase"] + 0.6 * row["sentence"])
     assert rows[0]["title"] == "Key"
     assert rows[0]["sentence"] == pytest.approx(1)
     assert rows[0]["phrase"] > 0

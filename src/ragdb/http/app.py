@@ -11,7 +11,18 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from ragdb.db import Pool
-from ragdb.http import answers, auth, body, documents, health, jobs, openapi, problems, search
+from ragdb.http import (
+    answers,
+    auth,
+    body,
+    documents,
+    feedback,
+    health,
+    jobs,
+    openapi,
+    problems,
+    search,
+)
 from ragdb.http.envelope import Envelope
 from ragdb.http.events import JobEvents
 from ragdb.settings import Settings, SettingsError
@@ -32,7 +43,9 @@ def create_app(settings: Settings) -> Litestar:
 
     api = Router(
         "/api/v1",
-        route_handlers=[search.search, answers.ask, documents.router, jobs.router, auth.whoami],
+        route_handlers=[
+            search.search, answers.ask, feedback.record, documents.router, jobs.router, auth.whoami,
+        ],  # fmt: skip
         guards=[auth.require_key],
         dependencies={"session": Provide(auth.provide_session, sync_to_thread=False)},
         after_response=auth.record_use,

@@ -232,6 +232,25 @@ class BatchResponse(msgspec.Struct):
     documents: list[BatchItem]
 
 
+class FeedbackRequest(Request):
+    """What is said of a result of a search, or of an answer."""
+
+    value: Annotated[int, _field("1 good, -1 bad, 0 takes it back.", 1, minimum=-1, maximum=1)]
+    query: Annotated[
+        str | None, _field("What was searched for.", "how often do keys rotate", maxLength=10000)
+    ] = None
+    document_id: Annotated[UUID | None, _field("A document that was found or cited.")] = None
+    answer_id: Annotated[
+        UUID | None, _field("An answer, for its question and the documents it cites.")
+    ] = None
+
+
+class FeedbackResponse(msgspec.Struct):
+    """What was recorded."""
+
+    documents: Annotated[int, Meta(description="Of how many documents that was said.")]
+
+
 class DocumentSummary(msgspec.Struct, kw_only=True):
     """A document without its text."""
 
