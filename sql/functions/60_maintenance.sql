@@ -66,12 +66,14 @@ begin
   get diagnostics v_rows = row_count;
   return query select 'purge postings of deleted chunks'::text, v_rows;
   return query select * from ragdb_data._seal_scopes();
+  return query select 'learn words'::text, ragdb_data._learn_words();
   return query select 'index vectors'::text, ragdb_data._index_vectors(1000000);
 end;
 $$;
 
 comment on function ragdb.maintain() is
-$$Remove what deletes left behind, seal postings, index vectors; returns what was done.
+$$Remove what deletes left behind, seal postings, learn words for corrections, index vectors; returns
+what was done.
 
 Works on the caller's scopes. Search is exact without it, and faster after it. Safe at any time and
 beside readers and writers. Needs data:write.$$;

@@ -121,3 +121,16 @@ select a.id as answer_id, a.question, a.answer, a.confidence, a.model, a.fallbac
 comment on view ragdb.answers is
 $$Questions the caller asked and the answers given. An answer goes when a document it cites is
 deleted.$$;
+
+create or replace view ragdb.synonyms
+  with (security_invoker = true)
+as
+select s.word, s.synonym, s.weight, s.language, w.slug as workspace
+  from ragdb_data.synonym s
+  join ragdb_data.scope c on c.org_no = s.org_no and c.scope_no = s.scope_no
+  left join ragdb_data.workspace w on w.org_no = c.org_no and w.workspace_no = c.workspace_no
+ where s.org_no = ragdb.current_org_no();
+
+comment on view ragdb.synonyms is
+$$What a search for a word finds as well, see put_synonyms(). workspace: null where it holds in the
+whole organization.$$;
