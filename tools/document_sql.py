@@ -19,7 +19,10 @@ from psycopg.rows import dict_row
 from ragdb import settings
 
 SECTIONS = {
-    "Search and answers": ("search", "explain_search", "ask", "ask_begin", "ask_finish"),
+    "Search and answers": (
+        "search", "explain_search", "suggest", "corrected_query", "put_synonyms",
+        "delete_synonyms", "ask", "ask_begin", "ask_finish",
+    ),
     "Documents": (
         "put_document", "put_documents", "get_document", "list_documents", "delete_document",
         "delete_documents", "maintain",

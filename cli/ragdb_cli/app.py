@@ -25,6 +25,7 @@ COMMANDS = {
     "search": "Search the documents.",
     "ask": "Answer a question from the documents, with citations.",
     "doc": "List, show and delete documents.",
+    "synonym": "Let words find other words that mean the same.",
     "source": "List where documents come from.",
     "workspace": "Divide an organization into workspaces.",
     "user": "Add and list people.",

@@ -195,7 +195,7 @@ begin
   final as (
     select b.*,
            coalesce(p.idf / nullif(t.lexical, 0), 0) as phrase,
-           coalesce(least(s.idf / nullif(t.idf, 0), 1), 0) as sentence,
+           least(coalesce(s.idf / nullif(t.idf, 0), 0), 1) as sentence,
            1 / (1 + exp(-(4.75::float8 * t.likeness
                           + 11.55::float8 * t.cosine
                           - 9.73::float8))) as confidence

@@ -249,75 +249,78 @@ as $$
 declare
   c_words constant int4 := 5;
   c_unlearnt constant int4 := 4000;
-  v_word text;
-  v_pattern text;
-  v_unlearnt int8[];
-  v_sealed int8[];
-  v_terms int4[];
-  v_best record;
+  v_words text[];
+  v_patterns text[];
+  v_chunks int8[];
 begin
-  for v_word in
+  v_words := array(
     select w.word
       from (select distinct on (m.match[1]) m.match[1] as word, m.ordinal,
                    (ragdb_data._phrase_terms(p_language, m.match[1]))[1] as term
               from regexp_matches(
-                     lower(p_query collate "pg_c_utf8"), '[[:alpha:]]{4,20}', 'g')
+                     lower(p_query collate "pg_c_utf8"), '([[:alpha:]]{4,20})', 'g')
                    with ordinality m(match, ordinal)
              where m.match[1] !~ ('[' || ragdb_data._dense() || ']')
              order by m.match[1], m.ordinal) w
       join ragdb_data._frequencies(
-             p_org_no, p_scopes,
-             ragdb_data._terms(p_language, p_query)) f
+             p_org_no, p_scopes, ragdb_data._terms(p_language, p_query)) f
         on f.term = w.term and f.df = 0
+     where not exists (select from ragdb_data.synonym s
+                        where s.org_no = p_org_no
+                          and s.scope_no = any (p_scopes)
+                          and w.term = any (s.terms))
      order by w.ordinal
-     limit c_words
-  loop
-    v_unlearnt := coalesce(v_unlearnt, array(
-      select u.chunk_no
-        from (select p.chunk_no
-                from ragdb_data.posting p
-               where p.org_no = p_org_no and p.term = 0 and p.scope_no = any (p_scopes)
-              union all
-              select s.chunk_no
-                from ragdb_data.segment g
-                join ragdb_data.slot s
-                  on s.org_no = p_org_no and s.slot_no / 4096 = g.segment_no
-               where g.org_no = p_org_no
-                 and g.scope_no = any (p_scopes)
-                 and not exists (select from ragdb_data.spelled_segment k
-                                  where k.org_no = p_org_no
-                                    and k.segment_no = g.segment_no)) u
-       order by u.chunk_no desc
-       limit c_unlearnt));
-    v_pattern := ragdb_data._misspelling_pattern(v_word);
-    select array_agg(distinct s.term) into v_terms
-      from ragdb_data.spelling s
-     where s.org_no = p_org_no
-       and s.variant = any (ragdb_data._variants(v_word))
-       and s.scope_no = any (p_scopes);
-    select array_agg(c.chunk_no) into v_sealed
-      from unnest(v_terms) t(term)
-     cross join lateral unnest(
-             ragdb_data._chunks_with(p_org_no, p_scopes, array[t.term], 3)) c(chunk_no);
+     limit c_words);
+  if cardinality(v_words) = 0 then
+    return;
+  end if;
+  select array_agg(ragdb_data._misspelling_pattern(w) order by n) into v_patterns
+    from unnest(v_words) with ordinality u(w, n);
 
-    select r.suggestion, f.df into v_best
-      from (select lower(m.match[1]) as suggestion,
-                   (ragdb_data._phrase_terms(min(b.language), lower(m.match[1])))[1] as term
-              from ragdb_data.chunk k
-              join ragdb_data.body b on b.org_no = p_org_no and b.body_no = k.body_no
-             cross join lateral regexp_matches(
-                     concat_ws(' ', b.title, k.content) collate "pg_c_utf8",
-                     '(' || v_pattern || ')', 'gi') m(match)
-             where k.org_no = p_org_no
-               and k.chunk_no = any (v_unlearnt || v_sealed)
-             group by 1) r
-     cross join lateral ragdb_data._frequencies(p_org_no, p_scopes, array[r.term]) f
-     order by f.df desc, r.suggestion
-     limit 1;
-    if found then
-      return query values (v_word, v_best.suggestion, v_best.df);
-    end if;
-  end loop;
+  v_chunks := array(
+    select u.chunk_no
+      from (select p.chunk_no
+              from ragdb_data.posting p
+             where p.org_no = p_org_no and p.term = 0 and p.scope_no = any (p_scopes)
+            union all
+            select s.chunk_no
+              from ragdb_data.segment g
+              join ragdb_data.slot s
+                on s.org_no = p_org_no and s.slot_no / 4096 = g.segment_no
+             where g.org_no = p_org_no
+               and g.scope_no = any (p_scopes)
+               and not exists (select from ragdb_data.spelled_segment k
+                                where k.org_no = p_org_no
+                                  and k.segment_no = g.segment_no)) u
+     order by u.chunk_no desc
+     limit c_unlearnt);
+  select v_chunks || array_agg(c.chunk_no) into v_chunks
+    from (select distinct s.term
+            from ragdb_data.spelling s
+           where s.org_no = p_org_no
+             and s.variant = any (array(select v from unnest(v_words) w,
+                                               unnest(ragdb_data._variants(w)) v))
+             and s.scope_no = any (p_scopes)) t
+   cross join lateral unnest(
+           ragdb_data._chunks_with(p_org_no, p_scopes, array[t.term], 3)) c(chunk_no);
+
+  return query
+  select distinct on (w.ordinal) w.word, r.suggestion, f.df
+    from (select lower(m.match[1]) as suggestion,
+                 (ragdb_data._phrase_terms(min(b.language), lower(m.match[1])))[1] as term
+            from ragdb_data.chunk k
+            join ragdb_data.body b on b.org_no = p_org_no and b.body_no = k.body_no
+           cross join lateral regexp_matches(
+                   concat_ws(' ', b.title, k.content) collate "pg_c_utf8",
+                   '(' || array_to_string(v_patterns, '|') || ')', 'gi') m(match)
+           where k.org_no = p_org_no
+             and k.chunk_no = any (v_chunks)
+             and k.scope_no = any (p_scopes)
+           group by 1) r
+    join unnest(v_words, v_patterns) with ordinality w(word, pattern, ordinal)
+      on r.suggestion ~ w.pattern
+   cross join lateral ragdb_data._frequencies(p_org_no, p_scopes, array[r.term]) f
+   order by w.ordinal, f.df desc, r.suggestion;
 end;
 $$;
 

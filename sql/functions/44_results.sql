@@ -5,7 +5,7 @@
 -- best 200 those not listed yet, and so on, so that a later page never changes an earlier one. In
 -- each window:
 --   queries     a chunk's score is the mean of its scores for the query and for the alternatives;
---               one that a query does not find has that query's least score there, or 0 if less
+--               where one of them did not find it, the least that this one found counts
 --   boosts      score * (1 + weight * 2^(-age / half life)) * (1 + weight of each label); in every
 --               mode a boost means the same, whatever its scores' range
 --   diversity   maximal marginal relevance: the next is the one with the greatest
@@ -58,7 +58,7 @@ $$Raise PT422 invalid_boosts unless these are boosts.$$;
 
 create or replace function ragdb_data._fuse_queries(
   p_org_no int4, p_ranked ragdb_data.ranked_chunk[], p_query_nos int4[], p_queries int4,
-  p_boosts jsonb)
+  p_window int4, p_boosts jsonb)
   returns ragdb_data.ranked_chunk[]
   language plpgsql
   stable
@@ -75,35 +75,37 @@ begin
         from unnest(p_ranked) with ordinality u(
                chunk_no, score, lexical, lexical_rank, cosine, vector_rank, phrase, sentence,
                confidence, documents, document_no, boost, ordinal)),
-    -- What a chunk that a query did not find has at most.
+    -- What a chunk that a query did not find has at most; none at all when it found fewer than it
+    -- was asked for.
     missing as materialized (
-      select h.query_no, least(min(h.score), 0) as score from hit h group by h.query_no),
+      select h.query_no,
+             case when count(*) < p_window then least(min(h.score), 0) else min(h.score) end as score
+        from hit h
+       group by h.query_no),
     fused as (
-      select h.chunk_no,
+      select h.chunk_no, min(h.query_no) as query_no, max(h.confidence) as confidence,
              (sum(h.score)
               + (select coalesce(sum(m.score), 0) from missing m
-                  where m.query_no <> all (array_agg(h.query_no)))) / p_queries as score,
-             (array_agg(h order by h.query_no))[1] as best,
-             max(h.confidence) as confidence
+                  where m.query_no <> all (array_agg(h.query_no)))) / p_queries as score
         from hit h
        group by h.chunk_no)
-    select (f.chunk_no,
+    select (h.chunk_no,
             case when f.score > 0 then f.score * b.boost else f.score / b.boost end,
-            (f.best).lexical, (f.best).lexical_rank, (f.best).cosine, (f.best).vector_rank,
-            (f.best).phrase, (f.best).sentence, f.confidence, (f.best).documents,
-            d.document_no, b.boost)::ragdb_data.ranked_chunk
+            h.lexical, h.lexical_rank, h.cosine, h.vector_rank, h.phrase, h.sentence,
+            f.confidence, h.documents, d.document_no, b.boost)::ragdb_data.ranked_chunk
       from fused f
+      join hit h on h.chunk_no = f.chunk_no and h.query_no = f.query_no
      cross join lateral (
        select k.body_no
          from ragdb_data.chunk k
-        where k.org_no = p_org_no and k.chunk_no = f.chunk_no
+        where k.org_no = p_org_no and k.chunk_no = h.chunk_no
        offset 0) c
      cross join lateral (
        select d.document_no, d.labels, coalesce(d.dated_at, d.updated_at) as dated_at
          from ragdb_data.document d
         where d.org_no = p_org_no
           and d.body_no = c.body_no
-          and ((f.best).documents is null or d.document_no = any ((f.best).documents))
+          and (h.documents is null or d.document_no = any (h.documents))
         order by d.document_no
         limit 1) d
      cross join lateral (
@@ -121,10 +123,11 @@ end;
 $$;
 
 comment on function ragdb_data._fuse_queries(
-  int4, ragdb_data.ranked_chunk[], int4[], int4, jsonb) is
+  int4, ragdb_data.ranked_chunk[], int4[], int4, int4, jsonb) is
 $$One list of what several queries found, with boosted scores and the document of each chunk.
 
-p_query_nos: which query found each of p_ranked, from 1; the features are those of the first.$$;
+p_query_nos: which of the p_queries found each of p_ranked, from 1; the features are those of the
+first. p_window: how many chunks each was asked for.$$;
 
 create or replace function ragdb_data._is_copy(
   p_org_no int4, p_chunk_no int8, p_chunk_nos int8[])
@@ -292,7 +295,7 @@ begin
       v_trace := coalesce(v_traced, v_trace);
     end loop;
     v_found := ragdb_data._fuse_queries(
-      v_org, v_ranked, v_query_nos, cardinality(v_queries), p_boosts);
+      v_org, v_ranked, v_query_nos, cardinality(v_queries), v_window, p_boosts);
     select array_agg(u order by u.score desc, u.chunk_no) into v_found
       from unnest(v_found) u
      where u.chunk_no <> all (v_seen)

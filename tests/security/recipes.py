@@ -209,7 +209,6 @@ class Recipes:
             "p_workspace_id": (self.workspace_id, self.workspace_ids),
             "_matching_documents p_depth": (1, []),
             "p_document_id": ids,
-            "p_after": ids,
             "p_document_ids": ([own.id], [[item.id for item in others]]),
             "p_source": source,
             "p_name": source,
@@ -251,6 +250,32 @@ class Recipes:
             "p_bodies": (None, [[item.body_no] for item in others]),
             "p_matching": (5, [20_000]),
             "p_depth": (100, []),
+            "p_queries text[]": (["rotate keys"], [[text] for text in asked]),
+            "p_queries integer": (1, []),
+            "p_correct": (True, []),
+            "p_diversity": (0.3, []),
+            "p_per_document": (1, []),
+            "p_distinct": (True, []),
+            "p_boosts": ('{"recency": {}, "labels": {"policy": 0.3}}', []),
+            "p_min_score": (0.1, []),
+            "p_neighbours": (1, []),
+            "p_section": (True, []),
+            "p_chunk": (own.chunk_nos[0], [item.chunk_nos[0] for item in others]),
+            "p_chunk_no": (own.chunk_nos[0], [item.chunk_nos[0] for item in others]),
+            "p_chunk_nos": chunks,
+            "p_shown": chunks,
+            "p_passages": chunks,
+            "p_ranked": (ranked(own.chunk_nos), [ranked(item.chunk_nos) for item in others]),
+            "p_query_nos": ([1] * len(own.chunk_nos), []),
+            "p_window": (50, []),
+            "p_word": ("vault", [word for text in asked for word in text.split()[-1:]]),
+            "p_synonyms": (["cellar"], [[word] for t in asked for word in t.split()[-1:]]),
+            "p_weight": (0.5, []),
+            "p_both_ways": (True, []),
+            "p_phrases": (["keys rotate"], [[text] for text in asked]),
+            "p_excluded": (None, [[text] for text in asked]),
+            "p_term_weights": (None, []),
+            "list_documents p_after": (None, ["d1", "dffffff"]),
             "p_n": (5, []),
             "p_length": (20, []),
             "p_dead": ([], []),
@@ -282,6 +307,12 @@ class Recipes:
             "p_admin_email": ("somebody@example.test", []),
             "p_admin_name": ("Somebody", []),
         }  # fmt: skip
+
+
+def ranked(chunk_nos: list[int]) -> str:
+    """Chunks as the later stages of the ranking pass them on."""
+    rows = ",".join(f'"({chunk_no},1,,,,,,,,,,)"' for chunk_no in chunk_nos)
+    return "{" + rows + "}"
 
 
 def _document(item: Item) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from ragdb.db import Pool
-from ragdb.http import answers, auth, body, documents, health, openapi, problems, search
+from ragdb.http import answers, auth, body, documents, health, openapi, problems, search, synonyms
 from ragdb.http.envelope import Envelope
 from ragdb.settings import Settings, SettingsError
 
@@ -29,7 +29,15 @@ def create_app(settings: Settings) -> Litestar:
 
     api = Router(
         "/api/v1",
-        route_handlers=[search.search, answers.ask, documents.router, auth.whoami],
+        route_handlers=[
+            search.search,
+            search.explain,
+            search.suggest,
+            synonyms.router,
+            answers.ask,
+            documents.router,
+            auth.whoami,
+        ],
         guards=[auth.require_key],
         dependencies={"session": Provide(auth.provide_session, sync_to_thread=False)},
         after_response=auth.record_use,
