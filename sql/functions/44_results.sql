@@ -152,15 +152,17 @@ begin
        and (a.embedding operator(public.<=>) b.embedding) < 0.1::float8
        and (select 10 * count(*) filter (where s.n = 2) >= 9 * count(*)
               from (select count(*) as n
-                      from (select distinct 1, t from unnest(w.terms) t
+                      from (select distinct 1, t
+                              from unnest(w.terms[array_position(w.terms, 0) :]) t
                             union all
-                            select distinct 2, t from unnest(v.terms) t) u(side, term)
+                            select distinct 2, t
+                              from unnest(v.terms[array_position(v.terms, 0) :]) t) u(side, term)
                      group by u.term) s));
 end;
 $$;
 
 comment on function ragdb_data._is_copy(int4, int8, int8[]) is
-$$Whether nine tenths of a chunk's stems and of one of the others' are the same.$$;
+$$Whether nine tenths of the stems of a chunk's content and of one of the others' are the same.$$;
 
 create or replace function ragdb_data._diversify(
   p_org_no int4, p_chunks int8[], p_scores float8[], p_diversity float8)

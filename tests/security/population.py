@@ -67,6 +67,7 @@ class Populator:
         self._workspaces(party)
         self._special_keys(party)
         self._documents(party)
+        self._synonyms(party)
         self._look_up(party)
         self._seal(party)
         return party
@@ -266,6 +267,19 @@ class Populator:
         assert answer["found"] and answer["citations"], "the world needs a stored citation"
         return answer
 
+    def _synonyms(self, party: Party) -> None:
+        """Other words for what everybody asks about, in the organization and in a closed part."""
+        closed = f"{party.domain}/closed"
+        for domain, member, workspace in (
+            (party.domain, "admin", None),
+            (closed, "carol", party.closed),
+        ):
+            for word in ("keys", self.word(domain)):
+                self._call(
+                    party.keys[member], "put_synonyms",
+                    p_word=word, p_synonyms=[self.word(domain)], p_workspace=workspace,
+                )  # fmt: skip
+
     def _seal(self, party: Party) -> None:
         """Half of the postings of each scope into segments, as the work of a great scope would."""
         scopes = self.connection.execute(
@@ -277,6 +291,7 @@ class Populator:
             for scope in scopes:
                 half = scope["chunks"][::2]
                 self._one("select ragdb_data._seal(%s, %s)", scope["scope_no"], half)
+            self._one("select ragdb_data._learn_words()")
         # A document that goes after that leaves a masked slot.
         self._call(party.keys["admin"], "delete_documents", p_document_ids=[party.ids["sealed"]])
 

@@ -272,6 +272,7 @@ class Recipes:
             "p_synonyms": (["cellar"], [[word] for t in asked for word in t.split()[-1:]]),
             "p_weight": (0.5, []),
             "p_both_ways": (True, []),
+            "p_phrase": ("keys rotate", asked),
             "p_phrases": (["keys rotate"], [[text] for text in asked]),
             "p_excluded": (None, [[text] for text in asked]),
             "p_term_weights": (None, []),

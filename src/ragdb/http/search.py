@@ -26,7 +26,6 @@ from ragdb.rerank import NOT_READ, is_read, reorder, to_fetch
 from ragdb.settings import Settings
 
 _PLACE = ("p_query", "p_workspace", "p_language")
-_LIMIT = 10
 _READING = (400, 401, 403, 404, 413, 415, 422, 503)
 
 
@@ -48,7 +47,7 @@ async def search(
     if data.suggest or data.correct:
         place = {name: arguments[name] for name in _PLACE if name in arguments}
         corrected = await _corrected(session, place)
-    if data.rerank and is_read(data.limit or _LIMIT, data.offset or 0):
+    if data.rerank and is_read(*data.page()):
         response = await _reranked(state.settings, session, data, corrected)
     else:
         hits = await session.call("search", returning=Hit, read_only=True, **arguments)
@@ -87,12 +86,12 @@ async def explain(
 )
 async def suggest(
     session: NamedDependency[Session],
-    query: Annotated[str, QueryParameter(description="As it would be searched for.")],
+    text: Annotated[str, QueryParameter(name="query", description="As it would be searched for.")],
     workspace: Annotated[str | None, QueryParameter(description="Search this one only.")] = None,
     language: Annotated[str | None, QueryParameter(description="Of the query.")] = None,
 ) -> SuggestResponse:
     """Replace words that no document has by the most frequent one a letter apart that one has."""
-    place = {"p_query": query, "p_workspace": workspace, "p_language": language}
+    place = {"p_query": text, "p_workspace": workspace, "p_language": language}
     suggestions = await session.call("suggest", returning=Suggestion, read_only=True, **place)
     return SuggestResponse(await _corrected(session, place), suggestions)
 
@@ -110,7 +109,7 @@ async def _reranked(
     settings: Settings, session: Session, data: SearchRequest, corrected: str | None
 ) -> SearchResponse:
     """A page of the list whose best results a model puts in order, outside any transaction."""
-    limit, offset = data.limit or _LIMIT, data.offset or 0
+    limit, offset = data.page()
     arguments = data.arguments() | {"p_limit": to_fetch(limit, offset), "p_offset": 0}
     hits = await session.call("search", returning=Hit, read_only=True, **arguments)
     query = corrected if data.correct and corrected else data.query

@@ -110,6 +110,10 @@ class SearchRequest(Query):
         described("Whether a reranking model orders the best results, where there is one."),
     ] = False
 
+    def page(self) -> tuple[int, int]:
+        """Limit and offset, with the defaults of the stored function."""
+        return 10 if self.limit is None else self.limit, self.offset or 0
+
     def arguments(self) -> dict[str, Any]:
         """Without what the service itself does."""
         own = {"p_suggest", "p_rerank"}
