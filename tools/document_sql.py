@@ -25,7 +25,7 @@ SECTIONS = {
     ),
     "Documents": (
         "put_document", "put_documents", "get_document", "list_documents", "delete_document",
-        "delete_documents", "maintain",
+        "delete_documents", "reindex_documents", "maintain",
     ),
     "The caller": (
         "begin_context", "whoami", "require", "context", "current_org", "current_user_id",

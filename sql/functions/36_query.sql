@@ -179,14 +179,13 @@ $$The stems of a phrase as they stand in a chunk's words; null when all are stop
 
 create or replace function ragdb_data._resolve_phrases(
   p_org_no int4, p_scopes int4[], p_language text, p_phrases text[], p_excluded text[],
-  p_chunks int8[], out wanted int8[], out unwanted int8[])
+  p_chunks int8[], out wanted int8[], out unwanted int8[], p_few int4 default 1000)
   language plpgsql
   stable
   security invoker
   set search_path = pg_catalog, pg_temp
 as $$
 declare
-  c_few constant int4 := 1000;
   v_phrase text;
   v_terms int4[];
   v_found int8[];
@@ -209,7 +208,7 @@ begin
   if wanted is not null then
     wanted := array(select unnest(wanted) except select unnest(unwanted));
     unwanted := null;
-  elsif cardinality(unwanted) > c_few then
+  elsif cardinality(unwanted) > p_few then
     wanted := array(
       select u.chunk_no
         from (select p.chunk_no
@@ -227,8 +226,8 @@ end;
 $$;
 
 comment on function ragdb_data._resolve_phrases(
-  int4, int4[], text, text[], text[], int8[]) is
+  int4, int4[], text, text[], text[], int8[], int4) is
 $$What phrases and exclusions leave of p_chunks, or of the scopes when that is null.
 
-Either wanted, the only chunks to return, or unwanted, at most 1,000 to leave out; the other is
-null, and so are both when nothing is asked for.$$;
+Either wanted, the only chunks to return, or unwanted, at most p_few to leave out; the other is null,
+and so are both when nothing is asked for.$$;

@@ -173,11 +173,7 @@ begin
             from ragdb_data.posting p
            where p.org_no = p_org_no
              and p.term = q.term
-             and p.scope_no = any (p_scopes)
-             and not exists (select from ragdb_data.dead_chunk d
-                              where d.org_no = p_org_no
-                                and d.scope_no = p.scope_no
-                                and d.chunk_no = p.chunk_no))
+             and p.scope_no = any (p_scopes))
          + (select coalesce(sum(g.df), 0)
               from ragdb_data.segment_posting g
              where g.org_no = p_org_no
@@ -187,7 +183,6 @@ begin
               from ragdb_data.dead_chunk d
              where d.org_no = p_org_no
                and d.scope_no = any (p_scopes)
-               and d.slot_no is not null
                and q.term = any (d.terms))
     from (select distinct t as term from unnest(p_terms) t where t <> 0) q;
 end;
@@ -243,6 +238,7 @@ create or replace function ragdb_data._suggestions(
   security invoker
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_custom_plan
+  set enable_seqscan = off
   set jit = off
 as $$
 #variable_conflict use_column
@@ -415,9 +411,11 @@ create or replace function ragdb_data._learn_words()
   set plan_cache_mode = force_custom_plan
 as $$
 declare
+  c_segments constant int4 := 5;
   v_org int4 := ragdb.current_org_no();
   v_scopes int4[] := ragdb.current_scopes();
   v_segment record;
+  v_rows int8;
   v_learnt int8 := 0;
 begin
   delete from ragdb_data.spelled_segment k
@@ -435,13 +433,14 @@ begin
                           and g.scope_no = s.scope_no);
   end if;
   for v_segment in
-    select g.segment_no, g.scope_no, g.chunks
+    select g.segment_no, g.scope_no
       from ragdb_data.segment g
      where g.org_no = v_org
        and g.scope_no = any (v_scopes)
        and not exists (select from ragdb_data.spelled_segment k
                         where k.org_no = v_org and k.segment_no = g.segment_no)
-     order by g.segment_no
+     order by g.segment_no desc
+     limit c_segments
   loop
     with word as materialized (
       select b.language, w.word
@@ -464,19 +463,25 @@ begin
       from (select w.word, (ragdb_data._phrase_terms(w.language, w.word))[1] as term
               from word w
              where w.word !~ ('[' || ragdb_data._dense() || ']')
+               and not exists (select from ragdb_data.spelling s
+                                where s.org_no = v_org
+                                  and s.variant = hashtext(w.word)
+                                  and s.scope_no = v_segment.scope_no)
             offset 0) t
      cross join lateral unnest(ragdb_data._variants(t.word)) v(variant)
      where t.term is not null
     on conflict do nothing;
+    get diagnostics v_rows = row_count;
+    v_learnt := v_learnt + v_rows;
     insert into ragdb_data.spelled_segment (org_no, scope_no, segment_no)
     values (v_org, v_segment.scope_no, v_segment.segment_no)
     on conflict do nothing;
-    v_learnt := v_learnt + v_segment.chunks;
   end loop;
   return v_learnt;
 end;
 $$;
 
 comment on function ragdb_data._learn_words() is
-$$Put the words of new segments, those that two of its chunks have, into ragdb_data.spelling;
-returns how many chunks were read. Where segments were made anew, words that are no more go.$$;
+$$Put the words of at most 5 new segments, those that two chunks of one have, into
+ragdb_data.spelling; returns how many rows that made. Where segments were made anew, words that are
+no more go.$$;

@@ -132,6 +132,32 @@ class Recipes:
             "ask": [question],
             "ask_finish": [{**question, "p_generated": None}],
             "_passages": [question],
+            "_chunks_with": [
+                {"p_terms": self.terms[1:3], "p_scopes": [*range(6)]},
+                {"p_terms": self.terms[2:3], "p_scopes": [*range(6)]},
+            ],
+            "_phrase_terms": [{"p_phrase": "keys rotate"}],
+            "_resolve_phrases": [
+                {"p_phrases": phrases, "p_excluded": excluded, "p_chunks": None}
+                for phrases, excluded in ((["keys rotate"], None), (None, ["vault"]))
+            ] + [
+                {"p_phrases": None, "p_excluded": ["vault"], "p_chunks": None, "p_few": 0}
+            ],
+            "_surroundings": [{"p_chunk_no": n, "p_section": False} for n in range(1, 30)],
+            "_why_not": [{"p_filters": '{"label": "none"}', "p_workspace": None}],
+            "_diversify": [{"p_chunks": [*range(1, 30)], "p_scores": [1.0] * 29}],
+            "_fuse_queries": [
+                {"p_ranked": ranked([*range(1, 30)]), "p_query_nos": [1] * 29}
+            ],
+            "put_synonyms": [
+                {"p_word": "keys", "p_synonyms": ["passkeys"], "p_workspace": None}
+            ],
+            "delete_synonyms": [{"p_word": "keys", "p_synonyms": None, "p_workspace": None}],
+            "suggest": [{"p_query": "vualt of kyes in the valut rotaet nynety"}],
+            "corrected_query": [{"p_query": "vualt of kyes in the valut rotaet nynety"}],
+            "_suggestions": [
+                {"p_query": "vualt of kyes rotaet nynety", "p_scopes": [*range(6)]}
+            ],
             "_fuse": [{"p_sealed_chunks": [*range(1, 30)]}],
             "_sealed_candidates": [{"p_chunks": [*range(1, 30)]}],
             "_rewrite_body": [{"p_body_no": self.world.acme.items[0].body_no} for _ in cited],
@@ -268,6 +294,7 @@ class Recipes:
             "p_ranked": (ranked(own.chunk_nos), [ranked(item.chunk_nos) for item in others]),
             "p_query_nos": ([1] * len(own.chunk_nos), []),
             "p_window": (50, []),
+            "p_few": (1000, []),
             "p_word": ("vault", [word for text in asked for word in text.split()[-1:]]),
             "p_synonyms": (["cellar"], [[word] for t in asked for word in t.split()[-1:]]),
             "p_weight": (0.5, []),
@@ -276,6 +303,7 @@ class Recipes:
             "p_phrases": (["keys rotate"], [[text] for text in asked]),
             "p_excluded": (None, [[text] for text in asked]),
             "p_term_weights": (None, []),
+            "explain_search p_document": ids,
             "list_documents p_after": (None, ["d1", "dffffff"]),
             "p_n": (5, []),
             "p_length": (20, []),
