@@ -65,9 +65,9 @@ create or replace function ragdb_data._dense()
   immutable
   security invoker
   parallel safe
-  return '\u0E01-\u0E4E\u0E81-\u0EDF\u1000-\u109F\u1100-\u11FF\u1780-\u17D3\u3005-\u3007\u3041-\u30FF'
-         '\u31F0-\u31FF\u3400-\u4DBF\u4E00-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF\uFF01-\uFF9F'
-         '\U00020000-\U0003134F';
+  return '\u0E01-\u0E4E\u0E81-\u0EDF\u1000-\u109F\u1100-\u11FF\u1780-\u17D3\u3005-\u3007'
+         '\u3041-\u30FF\u31F0-\u31FF\u3400-\u4DBF\u4E00-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF'
+         '\uFF01-\uFF9F\U00020000-\U0003134F';
 
 comment on function ragdb_data._dense() is
 $$Characters of scripts that put no space between words, and the full-width forms used among them,

@@ -179,7 +179,7 @@ $$The stems of a phrase as they stand in a chunk's words; null when all are stop
 
 create or replace function ragdb_data._resolve_phrases(
   p_org_no int4, p_scopes int4[], p_language text, p_phrases text[], p_excluded text[],
-  p_chunks int8[], out wanted int8[], out unwanted int8[], p_few int4 default 1000)
+  p_chunks int8[], p_few int4 default 1000, out wanted int8[], out unwanted int8[])
   language plpgsql
   stable
   security invoker
@@ -229,5 +229,5 @@ comment on function ragdb_data._resolve_phrases(
   int4, int4[], text, text[], text[], int8[], int4) is
 $$What phrases and exclusions leave of p_chunks, or of the scopes when that is null.
 
-Either wanted, the only chunks to return, or unwanted, at most p_few to leave out; the other is null,
-and so are both when nothing is asked for.$$;
+Either wanted, the only chunks to return, or unwanted, at most p_few to leave out; the other is
+null, and so are both when nothing is asked for.$$;

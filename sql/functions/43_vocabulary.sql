@@ -81,7 +81,7 @@ begin
     raise exception 'A synonym needs two different words, of at most 200 characters.'
       using errcode = 'PT422',
             constraint = 'invalid_synonym',
-            hint = 'put_synonyms(''k8s'', ''{kubernetes}''); a word like "the" is searched by nobody.';
+            hint = 'put_synonyms(''k8s'', ''{kubernetes}''); nobody searches for words like "the".';
   end if;
   if p_workspace is not null then
     v_scope_no := ragdb_data._open_scope((ragdb_data._workspace(p_workspace)).id, 'workspace');

@@ -79,7 +79,8 @@ begin
     -- was asked for.
     missing as materialized (
       select h.query_no,
-             case when count(*) < p_window then least(min(h.score), 0) else min(h.score) end as score
+             case when count(*) < p_window then least(min(h.score), 0) else min(h.score) end
+               as score
         from hit h
        group by h.query_no),
     fused as (

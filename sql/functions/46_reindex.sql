@@ -42,6 +42,6 @@ $$Divide and index documents anew from their stored text; returns how many chunk
 For texts indexed before a change in how words are told apart: such as those of 0.1.0 in Chinese,
 Japanese, Korean or Thai, or all after pg_upgrade to another major version. Chunks get new numbers;
 documents and the answers that quote them stay. Some thousand at a time.
-Example: select ragdb.reindex_documents(array_agg(document_id)) from ragdb.documents where language =
-'simple';
+Example: select ragdb.reindex_documents(array_agg(document_id)) from ragdb.documents where title =
+'Manual';
 Needs data:write.$$;

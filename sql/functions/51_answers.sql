@@ -180,8 +180,8 @@ confidence: 0 to 1, how surely the documents are about the question: 1/(1+exp(-z
 11.55 C - 9.73, where L is the greatest BM25 score over the sum of the question's idf (as if there
 were 1,000 more chunks) and C the greatest cosine. It does not say that the answer is right. Below
 .3 found is false and there is no citation; below .5 read with care.
-p_limit: passages to answer from. p_passages: chunks to answer from, of the best 50, in the order of a
-reranker. Other arguments, needs and errors as search().$$;
+p_limit: passages to answer from. p_passages: chunks to answer from, of the best 50, in the order of
+a reranker. Other arguments, needs and errors as search().$$;
 
 create or replace function ragdb.ask_begin(
   p_question text,

@@ -72,8 +72,9 @@ end;
 $$;
 
 comment on function ragdb.maintain() is
-$$Remove what deletes left behind, seal postings, learn words for corrections, index vectors; returns
-what was done.
+$$Remove what deletes left behind, seal postings, learn words, index vectors; returns what was done.
+
+Words are learnt for corrections, of 20,000 chunks at a time.
 
 Works on the caller's scopes. Search is exact without it, and faster after it. Safe at any time and
 beside readers and writers. Needs data:write.$$;
