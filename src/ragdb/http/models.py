@@ -71,7 +71,8 @@ class AskRequest(Request):
     workspace: Workspace = None
     language: Language = None
     rerank: Annotated[
-        bool, described("Whether a reranking model orders the passages first, where there is one.")
+        bool,
+        described("Whether a reranking model orders the passages first, where there is one.", True),
     ] = False
 
 

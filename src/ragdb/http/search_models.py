@@ -44,11 +44,11 @@ class Query(Request):
         described(
             "Other ways to ask the same; the score is the mean over all.",
             ["key rotation interval"],
-            maxItems=10,
+            max_items=10,
         ),
     ] = None
     correct: Annotated[
-        bool | None, described("Whether to search for `corrected_query` where there is one.")
+        bool | None, described("Whether to search for `corrected_query` where there is one.", True)
     ] = None
     diversity: Annotated[
         float | None,
@@ -63,7 +63,8 @@ class Query(Request):
         Int4 | None, described("At most so many results of each document.", 1, minimum=1)
     ] = None
     distinct: Annotated[
-        bool | None, described("Whether to leave out passages nearly the same as a better one.")
+        bool | None,
+        described("Whether to leave out passages nearly the same as a better one.", True),
     ] = None
     boosts: Annotated[
         JsonObject | None,
@@ -100,14 +101,14 @@ class SearchRequest(Query):
         ),
     ] = None
     section: Annotated[
-        bool | None, described("Whether `content` is to hold the passage's whole section.")
+        bool | None, described("Whether `content` is to hold the passage's whole section.", True)
     ] = None
     suggest: Annotated[
-        bool, described('Whether to look for a `corrected_query`, for "did you mean".')
+        bool, described('Whether to look for a `corrected_query`, for "did you mean".', True)
     ] = False
     rerank: Annotated[
         bool,
-        described("Whether a reranking model orders the best results, where there is one."),
+        described("Whether a reranking model orders the best results, where there is one.", True),
     ] = False
 
     def page(self) -> tuple[int, int]:
@@ -123,9 +124,9 @@ class SearchRequest(Query):
 class ExplainRequest(Query):
     """What to explain."""
 
-    chunk: Annotated[
-        int | None, described("A passage to explain though it is no result.", ge=-(2**63))
-    ] = None
+    chunk: Annotated[int | None, described("A passage to explain though it is no result.", 1)] = (
+        None
+    )
     document: Annotated[
         UUID | None, described("A document whose passages to explain though they are no results.")
     ] = None
