@@ -19,10 +19,13 @@ from psycopg.rows import dict_row
 from ragdb import settings
 
 SECTIONS = {
-    "Search and answers": ("search", "explain_search", "ask", "ask_begin", "ask_finish"),
+    "Search and answers": (
+        "search", "explain_search", "suggest", "corrected_query", "put_synonyms",
+        "delete_synonyms", "ask", "ask_begin", "ask_finish",
+    ),
     "Documents": (
         "put_document", "put_documents", "replace_document", "get_document", "list_documents",
-        "delete_document", "delete_documents", "maintain",
+        "delete_document", "delete_documents", "reindex_documents", "maintain",
     ),
     "Jobs and schedules": (
         "enqueue_job", "get_job", "list_jobs", "cancel_job", "retry_failed", "delete_old_jobs",

@@ -27,6 +27,7 @@ COMMANDS = {
     "eval": "Measure search on queries with known answers.",
     "tune": "Fit the ranking to judgements and feedback.",
     "doc": "List, show and delete documents.",
+    "synonym": "Let words find other words that mean the same.",
     "source": "List where documents come from.",
     "workspace": "Divide an organization into workspaces.",
     "user": "Add and list people.",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--filter", "filters", type=JSON_OBJECT, help='Such as {"lang": "en"}.')
 @click.option("--workspace", metavar="SLUG", help="Ask this workspace only.")
 @click.option("--language", metavar="CODE", help="Language of the question, such as de.")
+@click.option("--rerank", is_flag=True, help="Let the model at RAGDB_RERANK_URL choose passages.")
 @click.pass_obj
 def cli(
     session: Session,
@@ -32,6 +33,7 @@ def cli(
     filters: dict[str, Any] | None,
     workspace: str | None,
     language: str | None,
+    rerank: bool,
 ) -> None:
     """Answer a question from the documents, with citations.
 
@@ -44,6 +46,10 @@ def cli(
     }  # fmt: skip
     with session.member() as client:
         began = time.perf_counter()
+        reason = None
+        if rerank:
+            passages, reason = _passages(session, client, arguments)
+            arguments |= {"p_passages": passages} if reason is None else {}
         if session.settings.llm_url:
             arguments |= _generate(session, client, arguments)
         answer = client.call("ask_finish", read_only=False, **arguments)[0]
@@ -51,11 +57,14 @@ def cli(
 
     output = session.output
     if output.is_json:
-        output.document({**answer, "took_ms": took})
+        more = {"reranked": reason is None, "rerank_reason": reason} if rerank else {}
+        output.document({**answer, **more, "took_ms": took})
         return
     _print(output, answer)
     if answer["fallback_used"]:
         output.note("The language model gave no usable answer; these are the documents' own words.")
+    if reason:
+        output.note(f"Not reranked: {reason}")
     output.note(f"Confidence {answer['confidence']:.2f}, {took:g} ms")
 
 
@@ -70,6 +79,23 @@ def _generate(session: Session, client: Client, arguments: dict[str, object]) ->
     begun = client.call("ask_begin", read_only=True, **arguments)[0]
     with session.output.status("Asking the language model"):
         return asyncio.run(generate(session.settings, msgspec.convert(begun, Begun)))
+
+
+def _passages(
+    session: Session, client: Client, arguments: dict[str, object]
+) -> tuple[list[int], str | None]:
+    """The best passages in a reranking model's order, and why not if it gave none."""
+    import asyncio
+
+    from ragdb.rerank import READ, reorder
+
+    question = str(arguments["p_question"])
+    place = {name: arguments[name] for name in ("p_filters", "p_workspace", "p_language")}
+    found = client.call("search", read_only=True, p_query=question, p_limit=READ, **place)
+    texts = [f"{row['title']}\n{row['content']}" for row in found]
+    with session.output.status("Asking the reranking model"):
+        order = asyncio.run(reorder(session.settings, question, texts))
+    return [found[place]["chunk_id"] for place in order.places], order.reason
 
 
 def _print(output: Output, answer: DictRow) -> None:

@@ -18,12 +18,12 @@ def cli() -> None:
 
 @cli.command("list")
 @click.option("-n", "--limit", type=int, default=50, show_default=True)
-@click.option("--after", type=click.UUID, metavar="ID", help="Last document of the page before.")
+@click.option("--after", metavar="CURSOR", help="Go on behind this; the end of a page names it.")
 @click.option("--workspace", metavar="SLUG", help="Those of this workspace.")
 @click.option("--source", metavar="NAME", help="Those of this source.")
 @click.pass_obj
 def list_(
-    session: Session, limit: int, after: UUID | None, workspace: str | None, source: str | None
+    session: Session, limit: int, after: str | None, workspace: str | None, source: str | None
 ) -> None:
     """List documents, the newest first."""
     with session.member() as client:
@@ -36,6 +36,8 @@ def list_(
         return
     columns = ("document_id", "title", "source", "workspace", "visibility", "chunks", "updated_at")
     session.output.table(rows, columns)
+    if len(rows) == limit:
+        session.output.note(f"More: --after {rows[-1]['cursor']}")
 
 
 @cli.command("show")

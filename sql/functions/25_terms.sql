@@ -4,6 +4,10 @@
 -- take 'node.js', 'a/b' or 'x@y.z' for one word that no query finds by its parts, so punctuation
 -- becomes space first. hashtext() is stable within a major version of PostgreSQL: after pg_upgrade
 -- to another one, chunks are indexed anew.
+--
+-- Scripts that put no space between words (Chinese, Japanese, Thai, ...; Korean, whose endings no
+-- stemmer here knows, is treated alike) are indexed by their pairs of neighbouring characters, each
+-- written as a word of ASCII that the parser takes as it is.
 
 create or replace function ragdb_data._find_language(p_language text)
   returns text
@@ -55,6 +59,58 @@ $$;
 comment on function ragdb_data._language(text) is
 $$_find_language() that raises PT422 unknown_language instead of returning null.$$;
 
+create or replace function ragdb_data._dense()
+  returns text
+  language sql
+  immutable
+  security invoker
+  parallel safe
+  return '\u0E01-\u0E4E\u0E81-\u0EDF\u1000-\u109F\u1100-\u11FF\u1780-\u17D3\u3005-\u3007'
+         '\u3041-\u30FF\u31F0-\u31FF\u3400-\u4DBF\u4E00-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF'
+         '\uFF01-\uFF9F\U00020000-\U0003134F';
+
+comment on function ragdb_data._dense() is
+$$Characters of scripts that put no space between words, and the full-width forms used among them,
+for a bracket expression.$$;
+
+create or replace function ragdb_data._bigrams(p_text text)
+  returns text
+  language sql
+  immutable
+  security invoker
+  parallel safe
+  set search_path = pg_catalog, pg_temp
+as $$
+  select string_agg(
+           case
+             when not p.is_dense then p.letter
+             when p.next_is_dense
+               then ' cj7' || to_hex(ascii(p.letter)) || 'x' || to_hex(ascii(p.next_letter)) || ' '
+             when p.last_is_dense then ' '
+             else ' cj7' || to_hex(ascii(p.letter)) || ' '
+           end, '' order by p.ordinal)
+    from (select u.letter, u.ordinal, u.is_dense,
+                 lead(u.letter) over w as next_letter,
+                 lead(u.is_dense) over w as next_is_dense,
+                 lag(u.is_dense) over w as last_is_dense
+            from (select l.letter, l.ordinal,
+                         l.letter ~ ('[' || ragdb_data._dense() || ']') as is_dense
+                    from string_to_table(
+                           -- Ideographic sentences end here; tone marks of Thai and Lao are left
+                           -- out.
+                           regexp_replace(
+                             normalize(
+                               regexp_replace(
+                                 p_text, '[\u3002\uFF61\uFF01\uFF1F]', '. ', 'g'), nfkc),
+                             '[\u0E47-\u0E4E\u0EC8-\u0ECD]', '', 'g'),
+                           null) with ordinality l(letter, ordinal)) u
+          window w as (order by u.ordinal)) p
+$$;
+
+comment on function ragdb_data._bigrams(text) is
+$$A text whose characters of scripts without spaces are replaced by their pairs, written as words;
+one that stands alone by itself.$$;
+
 create or replace function ragdb_data._end_mark()
   returns text
   language sql
@@ -97,7 +153,14 @@ create or replace function ragdb_data._terms(p_language text, p_text text)
 as $$
 declare
   v_end constant text := ragdb_data._end_mark();
-  v_words tsvector := to_tsvector(p_language::regconfig, ragdb_data._plain_words(p_text));
+  v_words tsvector := to_tsvector(
+    p_language::regconfig,
+    ragdb_data._plain_words(
+      -- Plain ASCII is told by its length alone.
+      case when octet_length(p_text) > length(p_text)
+                and p_text ~ ('[' || ragdb_data._dense() || ']')
+        then ragdb_data._bigrams(p_text)
+        else p_text end));
 begin
   return (
     select coalesce(

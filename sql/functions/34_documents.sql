@@ -123,13 +123,13 @@ comment on function ragdb.get_document(uuid) is
 $$One document with its text. Needs rag:read. Raises PT404 document_not_found.$$;
 
 create or replace function ragdb.list_documents(
-  p_limit int4 default 50, p_after uuid default null,
+  p_limit int4 default 50, p_after text default null,
   p_workspace text default null, p_source text default null)
   returns table (
     document_id uuid, external_id text, title text, url text, mime text,
     source text, workspace text, visibility text, labels text[], metadata jsonb,
     language text, date timestamptz, chunks int4,
-    created_at timestamptz, updated_at timestamptz)
+    created_at timestamptz, updated_at timestamptz, cursor text)
   language plpgsql
   stable
   security invoker
@@ -148,17 +148,16 @@ begin
     raise exception 'The limit must be 1 to 1000.'
       using errcode = 'PT422', constraint = 'invalid_limit', hint = 'Page with p_after.';
   end if;
-  select t.document_no into v_after
-    from ragdb_data.document t
-   where t.org_no = v_org and t.id = p_after;
-  if p_after is not null and not found then
-    raise exception 'There is no document %.', p_after
-      using errcode = 'PT404',
-            constraint = 'document_not_found',
-            hint = 'Start again without p_after.';
+  if p_after !~ '^d[0-9a-f]{1,15}$' then
+    raise exception 'This is no cursor of a list of documents.'
+      using errcode = 'PT422',
+            constraint = 'invalid_cursor',
+            hint = 'Give the cursor of the last row of the page before, or start without one.';
   end if;
+  -- A place in the order, not a document: it is there whatever becomes of the document.
+  v_after := ('x' || lpad(substr(p_after, 2), 16, '0'))::bit(64)::int8;
   return query
-  select d.*
+  select d.*, 'd' || to_hex(t.document_no)
     from ragdb_data.document t
     join ragdb.documents d on d.document_id = t.id
    where t.org_no = v_org
@@ -170,8 +169,9 @@ begin
 end;
 $$;
 
-comment on function ragdb.list_documents(int4, uuid, text, text) is
+comment on function ragdb.list_documents(int4, text, text, text) is
 $$The caller's documents, newest first.
 
-p_limit: how many at a time, 1 to 1000. p_after: the last document_id of the page before.
-Needs rag:read. Raises PT422 invalid_limit, PT404 document_not_found or workspace_not_found.$$;
+p_limit: how many at a time, 1 to 1000. p_after: the cursor of the last row of the page before; it
+holds when that document is deleted.
+Needs rag:read. Raises PT422 invalid_limit or invalid_cursor, PT404 workspace_not_found.$$;

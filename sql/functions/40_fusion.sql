@@ -16,7 +16,7 @@ create or replace function ragdb_data._fuse(
   p_sealed_terms int4[], p_sealed_dfs float8[], p_sealed_chunks int8[],
   p_embedding public.halfvec, p_vector_chunks int8[], p_cosines float8[],
   p_vector_weight float8, p_phrase_weight float8, p_sentence_weight float8,
-  p_limit int4, p_offset int4)
+  p_limit int4, p_offset int4, p_term_weights float8[] default null)
   returns table (
     rank int4, chunk_no int8, score float8,
     lexical float8, lexical_rank int4, cosine float8, vector_rank int4,
@@ -45,7 +45,10 @@ declare
 begin
   select array_agg(u.term), array_agg(u.frequency)
     into v_distinct, v_frequencies
-    from (select t as term, count(*)::float8 as frequency from unnest(p_terms) t group by t) u;
+    from (select t.term, sum(coalesce(t.weight, 1)) as frequency
+            from unnest(p_terms, p_term_weights) t(term, weight)
+           where t.term <> 0
+           group by t.term) u;
 
   return query
   with hit as materialized (
@@ -78,7 +81,7 @@ begin
            sum(w.frequency * w.idf * 2.2::float8 * h.tf
                / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)
                order by h.term) as score,
-           sum(w.prior_idf * 2.2::float8 * h.tf
+           sum(least(w.frequency, 1) * w.prior_idf * 2.2::float8 * h.tf
                / (h.tf + 0.3::float8 + 0.9::float8 / p_length * h.length)
                order by h.term) as prior_score
       from hit h
@@ -93,7 +96,7 @@ begin
      cross join lateral (
        select sum(w.frequency * w.idf * 2.2::float8 * w.tf
                   / (w.tf + 0.3::float8 + 0.9::float8 / p_length * d.length)) as score,
-              sum(w.prior_idf * 2.2::float8 * w.tf
+              sum(least(w.frequency, 1) * w.prior_idf * 2.2::float8 * w.tf
                   / (w.tf + 0.3::float8 + 0.9::float8 / p_length * d.length)) as prior_score
          from (select w.frequency, w.idf, w.prior_idf,
                       -(d.stems operator(public.<#>) w.stem) as tf
@@ -122,9 +125,10 @@ begin
     select j.* from joined j where j.vector_rank is not null),
   total as materialized (
     select coalesce((select max(k.score) from keyword k), 0) as lexical,
-           (select sum(w.idf) from weight w) as idf,
+           (select sum(w.idf) from weight w where w.frequency >= 1) as idf,
            coalesce((select max(k.prior_score) from keyword k)
-                    / (select sum(w.prior_idf) from weight w), 0) as likeness,
+                    / (select sum(w.prior_idf) from weight w where w.frequency >= 1), 0)
+             as likeness,
            coalesce(p_cosines[1], 0) as cosine),
   completed as (
     select c.chunk_no, c.lexical, c.vector_rank,
@@ -191,7 +195,7 @@ begin
   final as (
     select b.*,
            coalesce(p.idf / nullif(t.lexical, 0), 0) as phrase,
-           coalesce(s.idf / nullif(t.idf, 0), 0) as sentence,
+           least(coalesce(s.idf / nullif(t.idf, 0), 0), 1) as sentence,
            1 / (1 + exp(-(4.75::float8 * t.likeness
                           + 11.55::float8 * t.cosine
                           - 9.73::float8))) as confidence
@@ -218,10 +222,12 @@ $$;
 
 comment on function ragdb_data._fuse(
   int4, int4[], text, int4[], float8, float8, int8[], int8[], int4[], float8[], int8[],
-  public.halfvec, int8[], float8[], float8, float8, float8, int4, int4) is
+  public.halfvec, int8[], float8[], float8, float8, float8, int4, int4, float8[]) is
 $$The keyword leg, the fusion with the vector leg's result, and the rerank.
 
-p_terms: the query's stems in order. p_n, p_length: chunks in scope and their average length.
+p_terms: the query's stems in order, and synonyms of theirs after a 0 each. p_term_weights: what
+each counts, below 1 for a synonym; null when all count 1.
+p_n, p_length: chunks in scope and their average length.
 p_dead: chunks to count nowhere. p_chunks: the only ones to return, or null. p_sealed_terms,
 p_sealed_dfs, p_sealed_chunks: document frequencies and candidates from the segments, null without
 any. confidence reckons with 1,000 further chunks that have no word of the query: else, in a handful

@@ -42,7 +42,7 @@ default; p_config overrides each.$$;
 create or replace function ragdb_data._search(
   p_query text, p_limit int4, p_offset int4, p_filters jsonb,
   p_mode text, p_workspace text, p_language text,
-  p_explain boolean default false, p_config jsonb default null)
+  p_explain boolean default false, p_correct boolean default false, p_config jsonb default null)
   returns table (
     rank int4, chunk_no int8, score float8,
     lexical float8, lexical_rank int4, cosine float8, vector_rank int4,
@@ -61,10 +61,16 @@ as $$
 declare
   c_wide constant int4 := 10000;
   v_org int4 := ragdb.require('rag:read');
-  v_caller record;
-  v_workspace_no int4;
   v_scopes int4[];
   v_weights float8[];
+  v_language text;
+  v_query record;
+  v_corrected text;
+  v_term_weights float8[];
+  v_synonyms jsonb;
+  v_unwanted int8[];
+  v_left_out int4;
+  v_is_wide boolean;
   v_depth int4 := greatest(100, p_limit + p_offset);
   v_terms int4[];
   v_embedding public.halfvec;
@@ -90,7 +96,7 @@ begin
   elsif length(p_query) > 10000 then
     raise exception 'The query has % characters; at most 10,000 are searched.', length(p_query)
       using errcode = 'PT422', constraint = 'query_too_long', hint = 'Shorten the query.';
-  elsif p_limit is null or p_limit not between 1 and 1000
+  elsif p_limit is null or p_limit not between 1 and 11000
         or p_offset is null or p_offset not between 0 and 10000 then
     raise exception 'The limit must be 1 to 1000 and the offset 0 to 10000.'
       using errcode = 'PT422',
@@ -103,26 +109,24 @@ begin
             hint = 'One of: hybrid, keyword, vector';
   end if;
 
-  select * into v_caller from ragdb.context();
-  v_scopes := v_caller.scopes;
-  if p_workspace is not null then
-    v_workspace_no := (ragdb_data._workspace(p_workspace)).workspace_no;
-    v_scopes := array(select s.scope_no
-                        from ragdb_data.scope s
-                       where s.org_no = v_org
-                         and s.scope_no = any (v_caller.scopes)
-                         and (s.workspace_no = v_workspace_no
-                              or s.scope_no = 0
-                                 and (p_config -> 'shared') is distinct from 'false'));
-  end if;
+  select p.scopes, p.language into v_scopes, v_language
+    from ragdb_data._place(p_workspace, p_language) p;
   v_weights := ragdb_data._ranking_weights(
     v_org, case when p_workspace is null then '{0}' else v_scopes || 0 end, p_config);
+  if p_workspace is not null and p_config -> 'shared' = 'false' then
+    v_scopes := array_remove(v_scopes, 0);
+  end if;
+  if p_correct then
+    v_corrected := ragdb_data._corrected(v_org, v_scopes, v_language, p_query);
+  end if;
+  v_query := ragdb_data._parse_query(coalesce(v_corrected, p_query));
   if p_mode <> 'vector' then
-    v_terms := array_remove(
-      ragdb_data._terms(ragdb_data._query_language(p_language, p_workspace), p_query), 0);
+    v_terms := array_remove(ragdb_data._terms(v_language, v_query.words), 0);
+    select s.terms, s.weights, s.applied into v_terms, v_term_weights, v_synonyms
+      from ragdb_data._synonyms(v_org, v_scopes, v_language, v_terms) s;
   end if;
   if p_mode <> 'keyword' then
-    v_embedding := ragdb.embed(p_query);
+    v_embedding := ragdb.embed(v_query.words);
   end if;
   v_clock := v_clock || clock_timestamp();
 
@@ -139,6 +143,18 @@ begin
       if cardinality(v_chunks) > c_wide then
         v_chunks := null;
       end if;
+    end if;
+  end if;
+  if v_query.phrases is not null or v_query.excluded is not null then
+    select r.wanted, r.unwanted into v_chunks, v_unwanted
+      from ragdb_data._resolve_phrases(
+             v_org, v_scopes, v_language, v_query.phrases, v_query.excluded, v_chunks) r;
+    if v_bodies is not null and v_chunks is not null then
+      v_chunks := array(select c.chunk_no
+                          from ragdb_data.chunk c
+                         where c.org_no = v_org
+                           and c.chunk_no = any (v_chunks)
+                           and c.body_no in (select unnest(v_bodies)));
     end if;
   end if;
   v_clock := v_clock || clock_timestamp();
@@ -160,16 +176,34 @@ begin
          (select count(*)::float8 as n, coalesce(sum(d.length), 0)::float8 as length
             from ragdb_data.dead_chunk d
            where d.org_no = v_org and d.scope_no = any (v_scopes) and d.slot_no is not null) d;
+  v_is_wide := v_bodies is not null and v_chunks is null;
+  v_left_out := coalesce(cardinality(v_unwanted), 0);
   v_matching := case
     when v_chunks is not null then cardinality(v_chunks)
-    when v_bodies is not null then c_wide + 1
-    else v_n end;
+    when v_is_wide then c_wide + 1
+    else v_n - v_left_out end;
 
   if v_embedding is not null then
+    -- HNSW filters by body alone: phrases leave no more than it takes for the exact scan. Of a few
+    -- chunks to leave out, that many more are asked for.
     select v.chunk_nos, v.cosines, v.strategy
       into v_vector_chunks, v_cosines, v_strategy
       from ragdb_data._nearest(
-             v_org, v_scopes, v_embedding, v_matching, v_bodies, v_chunks, v_depth) v;
+             v_org, v_scopes, v_embedding,
+             case when v_query.phrases is null and v_query.excluded is null
+                       or v_chunks is null then v_matching + v_left_out
+               else least(v_matching, 2000) end,
+             v_bodies, v_chunks, v_depth + v_left_out) v;
+    if v_left_out > 0 then
+      select array_agg(v.chunk_no order by v.ordinal), array_agg(v.cosine order by v.ordinal)
+        into v_vector_chunks, v_cosines
+        from (select u.chunk_no, u.cosine, u.ordinal
+                from unnest(v_vector_chunks, v_cosines)
+                     with ordinality u(chunk_no, cosine, ordinal)
+               where u.chunk_no <> all (v_unwanted)
+               order by u.ordinal
+               limit v_depth) v;
+    end if;
   end if;
   v_clock := v_clock || clock_timestamp();
 
@@ -191,16 +225,20 @@ begin
                        and d.slot_no is not null
                        and t.term = any (v_terms)) x
              group by x.term) u;
-    if v_bodies is not null and v_chunks is null then
+    if v_is_wide then
       v_sealed_chunks := ragdb_data._sealed_within(
-        v_org, v_scopes, v_terms, v_bodies, v_depth + 20);
+        v_org, v_scopes, v_terms, v_bodies, v_depth + 20 + v_left_out);
     else
       v_sealed_chunks := ragdb_data._sealed_candidates(
-        v_org, v_scopes, v_terms, v_chunks, v_depth + 20);
+        v_org, v_scopes, v_terms, v_chunks, v_depth + 20 + v_left_out);
     end if;
   end if;
-  if v_bodies is not null and v_chunks is null and cardinality(v_terms) > 0 then
-    -- All that is not sealed and matches; the sealed ones were asked above.
+  if v_is_wide or v_left_out > 0 then
+    -- The keyword leg's tail takes a list of what it may return; the sealed were asked above.
+    if v_left_out > 0 and v_sealed_chunks is not null then
+      v_sealed_chunks := array(select c from unnest(v_sealed_chunks) c
+                                where c <> all (v_unwanted));
+    end if;
     v_chunks := array(
       select c.chunk_no
         from ragdb_data.chunk c
@@ -210,7 +248,8 @@ begin
                                       where p.org_no = v_org
                                         and p.term = 0
                                         and p.scope_no = any (v_scopes)))
-         and c.body_no in (select unnest(v_bodies)));
+         and c.chunk_no <> all (coalesce(v_unwanted, '{}'))
+         and (v_bodies is null or c.body_no in (select unnest(v_bodies))));
   end if;
   v_clock := v_clock || clock_timestamp();
 
@@ -220,18 +259,37 @@ begin
            v_org, v_scopes, p_mode, v_terms, v_n, v_length, v_dead, v_chunks,
            v_sealed_terms, v_sealed_dfs, v_sealed_chunks,
            v_embedding, v_vector_chunks, v_cosines,
-           v_weights[1], v_weights[2], v_weights[3], p_limit, p_offset) f;
+           v_weights[1], v_weights[2], v_weights[3], p_limit, p_offset, v_term_weights) f;
   if p_explain then
     documents := v_documents;
     trace := jsonb_build_object(
+      'mode', p_mode,
+      'language', v_language,
+      'corrected_query', v_corrected,
+      'words', ragdb_data._word_statistics(v_org, v_scopes, v_language, v_query.words, v_n),
+      'synonyms', v_synonyms,
+      'phrases', to_jsonb(v_query.phrases),
+      'excluded', to_jsonb(v_query.excluded),
       'scopes', cardinality(v_scopes),
       'chunks_in_scope', v_n,
       'average_length', v_length,
-      'query_terms', coalesce(cardinality(v_terms), 0),
+      'query_terms', coalesce(cardinality(array_remove(v_terms, 0)), 0),
       'matching_documents', cardinality(v_documents),
       'matching_chunks', v_matching,
+      'selectivity', case when not v_is_wide then v_matching / nullif(v_n, 0) end,
+      'keyword_candidates', case when p_mode = 'vector' then 0 else v_depth end,
       'vector_strategy', v_strategy,
+      'vector_reason', case
+        when p_mode = 'keyword' then 'the mode is keyword'
+        when v_strategy = 'exact'
+          then 'few chunks match, or few are in the index: an exact scan is faster, and complete'
+        when v_strategy = 'hnsw' then 'many chunks match, and the index holds them'
+        when v_strategy = 'exact after hnsw' then 'the index returned too few of those that match'
+        else 'nothing matches' end,
       'vector_candidates', coalesce(cardinality(v_vector_chunks), 0),
+      'reranked', case when p_mode = 'hybrid' then greatest(50, p_limit + p_offset) else 0 end,
+      'weights', jsonb_build_object('vector', v_weights[1], 'phrase', v_weights[2],
+                                    'sentence', v_weights[3]),
       'query_ms', 1000 * extract(epoch from v_clock[2] - v_clock[1]),
       'filter_ms', 1000 * extract(epoch from v_clock[3] - v_clock[2]),
       'vector_ms', 1000 * extract(epoch from v_clock[4] - v_clock[3]),
@@ -244,9 +302,9 @@ end;
 $$;
 
 comment on function ragdb_data._search(
-  text, int4, int4, jsonb, text, text, text, boolean, jsonb) is
+  text, int4, int4, jsonb, text, text, text, boolean, boolean, jsonb) is
 $$The ranking behind search(), explain_search() and ask(): chunks with every feature of their score.
 
 documents: what the filter let through, or null. p_explain: with one more row, without a rank, whose
-trace says what the legs did. p_config: of an evaluation, other weights, and {"shared": false} to
-leave out what the whole organization shares.$$;
+trace says what the legs did. p_correct: misspelt words are replaced first. p_config: of an
+evaluation, other weights, and {"shared": false} to leave out what the whole organization shares.$$;

@@ -8,20 +8,29 @@ create or replace function ragdb_data._highlight_pattern(p_language text, p_quer
   security invoker
   set search_path = pg_catalog, pg_temp
 as $$
-  select '\m(?:'
-         || string_agg(regexp_replace(l, '(?<=....)[iy]$', ''), '|' order by length(l) desc, l)
-         || ')[[:alnum:]]{0,4}\M'
-    from unnest(tsvector_to_array(to_tsvector(
-           p_language::regconfig,
-           regexp_replace(
-             lower(p_query collate "pg_c_utf8"),
-             '[^[:alnum:]]+' collate "pg_c_utf8", ' ', 'g')))) l
-   where l !~ '[^[:alnum:]]'
+  select nullif(concat_ws('|', w.pattern, d.pattern), '')
+    from (select '\m(?:'
+                 || string_agg(regexp_replace(l, '(?<=....)[iy]$', ''), '|'
+                               order by length(l) desc, l)
+                 || ')[[:alnum:]]{0,4}\M' as pattern
+            from unnest(tsvector_to_array(to_tsvector(
+                   p_language::regconfig,
+                   regexp_replace(
+                     lower(p_query collate "pg_c_utf8"),
+                     '[^[:alnum:]]+' collate "pg_c_utf8", ' ', 'g')))) l
+           where l !~ '[^[:alnum:]]'
+             and (octet_length(l) = length(l) or l !~ ('[' || ragdb_data._dense() || ']'))) w
+    left join (
+      select '[' || string_agg(distinct m.match[1], '') || ']'
+             || case when p_query ~ ('[' || ragdb_data._dense() || ']{2}') then '{2,}' else '' end
+             as pattern
+        from regexp_matches(p_query, '([' || ragdb_data._dense() || '])', 'g') m(match)
+       where octet_length(p_query) > length(p_query)) d on true
 $$;
 
 comment on function ragdb_data._highlight_pattern(text, text) is
-$$Regular expression for the words of a query in a text, found by their stems; null when all are
-stop words.$$;
+$$Regular expression for the words of a query in a text, found by their stems, and for runs of its
+characters in scripts without spaces; null when all are stop words.$$;
 
 create or replace function ragdb_data._snippet(p_content text, p_pattern text)
   returns text
@@ -60,7 +69,16 @@ create or replace function ragdb.search(
   p_mode text default 'hybrid',
   p_workspace text default null,
   p_language text default null,
-  p_offset int4 default 0)
+  p_offset int4 default 0,
+  p_queries text[] default null,
+  p_correct boolean default false,
+  p_diversity float8 default 0,
+  p_per_document int4 default null,
+  p_distinct boolean default false,
+  p_boosts jsonb default null,
+  p_min_score float8 default null,
+  p_neighbours int4 default 0,
+  p_section boolean default false)
   returns table (
     rank int4, title text, snippet text, score float8, url text, heading_path text[], page int4,
     document_id uuid, chunk_id int8, char_start int4, char_end int4,
@@ -79,14 +97,24 @@ declare
   v_org int4 := ragdb.current_org_no();
   v_pattern text;
 begin
+  if p_neighbours is null or p_neighbours not between 0 and 20 or p_section is null then
+    raise exception 'The neighbours must be 0 to 20.'
+      using errcode = 'PT422',
+            constraint = 'invalid_option',
+            hint = 'p_section => true returns the whole section.';
+  end if;
   v_pattern := ragdb_data._highlight_pattern(
-    ragdb_data._query_language(p_language, p_workspace), p_query);
+    ragdb_data._query_language(p_language, p_workspace),
+    concat_ws(' ', ragdb_data._query_text(p_query), array_to_string(p_queries, ' ')));
   return query
   select s.rank, d.title, ragdb_data._snippet(c.content, v_pattern), s.score, d.url,
-         c.heading_path, c.page, d.id, c.chunk_no, c.char_start, c.char_end,
-         s.lexical, s.lexical_rank, s.cosine, s.vector_rank, c.content
-    from ragdb_data._search(
-           p_query, p_limit, p_offset, p_filters, p_mode, p_workspace, p_language) s
+         c.heading_path, c.page, d.id, c.chunk_no,
+         coalesce(a.char_start, c.char_start), coalesce(a.char_end, c.char_end),
+         s.lexical, s.lexical_rank, s.cosine, s.vector_rank, coalesce(a.content, c.content)
+    from ragdb_data._results(
+           p_query, p_limit, p_offset, p_filters, p_mode, p_workspace, p_language,
+           p_queries, p_correct, p_diversity, p_per_document, p_distinct, p_boosts,
+           p_min_score) s
    cross join lateral (
      select k.*
        from ragdb_data.chunk k
@@ -100,72 +128,46 @@ begin
         and (s.documents is null or d.document_no = any (s.documents))
       order by d.document_no
       limit 1) d
+    -- The condition stands inside, so that nothing is called where it does not hold.
+    left join lateral (
+      select x.*
+        from ragdb_data._surroundings(v_org, s.chunk_no, p_neighbours, p_section) x
+       where p_neighbours > 0 or p_section
+      offset 0) a on true
    order by s.rank;
 end;
 $$;
 
-comment on function ragdb.search(text, int4, jsonb, text, text, text, int4) is
+comment on function ragdb.search(
+  text, int4, jsonb, text, text, text, int4, text[], boolean, float8, int4, boolean, jsonb, float8,
+  int4, boolean) is
 $$Search the caller's documents; the best chunks first.
 
-p_mode: hybrid, keyword (BM25 only) or vector. p_limit 1 to 1000, p_offset for the next page.
+p_query: words or a question. "An exact phrase" must occur, -word and -"a phrase" must not; both by
+stems, chunk by chunk. Other quotation marks and dashes are text.
+p_mode: hybrid, keyword (BM25 only) or vector. p_limit 1 to 1000, p_offset for the next page: pages
+of one size neither repeat a chunk nor skip one.
 p_workspace: a slug or id; then only its documents, the caller's own in it, and those shared with
 the organization. p_language: of the query, default the workspace's.
 p_filters: keys document, source, label, lang, date, title, metadata.<path>, and, or, not; operators
 eq ne gt gte lt lte in contains exists.
 Never fewer rows than the limit while that many chunks match; in mode keyword a chunk matches when
-it has a word of the query.
+it has a word of the query or a synonym.
 score: hybrid about 0 to 3, keyword BM25, vector cosine. lexical_score and vector_score are the
 legs' own, null where the leg had none.
+p_queries: up to 10 other ways to ask the same; the score is the mean over all. p_correct: replace
+words that no document has, as corrected_query() does.
+p_diversity: 0 to 1, how much a result loses by being like those before it. p_per_document: at most
+so many chunks of each. p_distinct: leave out chunks nearly the same as a better one.
+p_boosts: {"recency": {"half_life_days": 30, "weight": 0.2}, "labels": {"policy": 0.3}}; a score is
+multiplied by 1 + weight * 2^(-age / half life), by the document's date or else its last change, and
+by 1 + weight for each label. p_min_score: leave out lower ones, boosts reckoned in. These choose
+among the best 50, then the best 200, and so on.
+p_neighbours: return so many chunks before and after in content too, 0 to 20; p_section: the whole
+section under the chunk's heading, at most 20 chunks to either side. char_start and char_end are
+those of content.
 Example: select title, score, snippet from ragdb.search('rotate keys', 5, '{"lang": "en"}');
 Needs rag:read. Raises PT422 empty_query, query_too_long, invalid_limit, unknown_search_mode,
-unknown_filter_key, unknown_filter_operator, invalid_filter or unknown_language, PT404
-workspace_not_found.$$;
+unknown_filter_key, unknown_filter_operator, invalid_filter, invalid_boosts, invalid_option,
+too_many_queries or unknown_language, PT404 workspace_not_found.$$;
 
-create or replace function ragdb.explain_search(
-  p_query text,
-  p_limit int4 default 10,
-  p_filters jsonb default null,
-  p_mode text default 'hybrid',
-  p_workspace text default null,
-  p_language text default null)
-  returns table (
-    rank int4, title text, score float8,
-    lexical float8, lexical_rank int4, cosine float8, vector_rank int4,
-    phrase float8, sentence float8, confidence float8, chunk_id int8, trace jsonb)
-  language plpgsql
-  stable
-  rows 10
-  security invoker
-  set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_generic_plan
-  set enable_seqscan = off
-as $$
-#variable_conflict use_column
-declare
-  v_org int4 := ragdb.current_org_no();
-begin
-  return query
-  select s.rank, b.title, s.score, s.lexical, s.lexical_rank, s.cosine, s.vector_rank,
-         s.phrase, s.sentence, s.confidence, s.chunk_no, s.trace
-    from ragdb_data._search(
-           p_query, p_limit, 0, p_filters, p_mode, p_workspace, p_language,
-           p_explain => true) s
-    left join lateral (
-      select d.title
-        from ragdb_data.chunk k
-        join ragdb_data.document d on d.org_no = v_org and d.body_no = k.body_no
-       where k.org_no = v_org and k.chunk_no = s.chunk_no
-       order by d.document_no
-       limit 1) b on true
-   order by s.rank nulls first;
-end;
-$$;
-
-comment on function ragdb.explain_search(text, int4, jsonb, text, text, text) is
-$$Why search() returns what it returns: every feature of each result's score.
-
-First comes a row on what the legs did.
-trace, in the row without a rank: chunks in scope and matching, candidates, exact or HNSW,
-milliseconds per stage.
-confidence: how surely the corpus is about the query, 0 to 1; the same in every row. Arguments and
-errors as search().$$;

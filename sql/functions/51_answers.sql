@@ -6,7 +6,8 @@
 -- and writes the prompt, ask_finish() checks what came back and stores it.
 
 create or replace function ragdb_data._passages(
-  p_question text, p_limit int4, p_filters jsonb, p_workspace text, p_language text)
+  p_question text, p_limit int4, p_filters jsonb, p_workspace text, p_language text,
+  p_passages int8[] default null)
   returns table (
     rank int4, chunk_id int8, document_id uuid, document_no int8, title text, heading text,
     url text, page int4, language text, score float8, confidence float8,
@@ -22,12 +23,32 @@ as $$
 declare
   v_org int4 := ragdb.current_org_no();
 begin
+  if p_limit is null or p_limit not between 1 and 1000 then
+    raise exception 'The limit must be 1 to 1000.'
+      using errcode = 'PT422', constraint = 'invalid_limit', hint = 'The default is 5.';
+  end if;
   return query
   select s.rank, c.chunk_no, d.id, d.document_no, d.title,
          array_to_string(array_remove(c.heading_path, d.title), ' > '),
          d.url, c.page, b.language, s.score, s.confidence, c.char_start, c.content
-    from ragdb_data._search(
-           p_question, p_limit, 0, p_filters, 'hybrid', p_workspace, p_language) s
+    from (select f.rank, f.chunk_no, f.score, f.confidence, f.documents
+            from ragdb_data._search(
+                   p_question, p_limit, 0, p_filters, 'hybrid', p_workspace, p_language) f
+           where p_passages is null
+          union all
+          -- Somebody else's order; the scores stay what they are, from the greatest down.
+          (select (row_number() over o)::int4, f.chunk_no,
+                  (array_agg(f.score) over (order by f.score desc
+                     rows between unbounded preceding and unbounded following)
+                  )[row_number() over o],
+                  f.confidence, f.documents
+             from ragdb_data._search(
+                    p_question, 50, 0, p_filters, 'hybrid', p_workspace, p_language) f
+            where p_passages is not null
+              and f.chunk_no = any (p_passages)
+           window o as (order by array_position(p_passages, f.chunk_no))
+            order by 1
+            limit p_limit)) s
    cross join lateral (
      select k.*
        from ragdb_data.chunk k
@@ -50,8 +71,10 @@ begin
 end;
 $$;
 
-comment on function ragdb_data._passages(text, int4, jsonb, text, text) is
-$$The best chunks for a question, with what a citation needs.$$;
+comment on function ragdb_data._passages(text, int4, jsonb, text, text, int8[]) is
+$$The best chunks for a question, with what a citation needs.
+
+p_passages: take these of the best 50, in this order.$$;
 
 create or replace function ragdb_data._citation(
   p_number int4, p_document_id uuid, p_title text, p_heading text, p_url text, p_page int4,
@@ -82,7 +105,8 @@ create or replace function ragdb.ask(
   p_limit int4 default 5,
   p_filters jsonb default null,
   p_workspace text default null,
-  p_language text default null)
+  p_language text default null,
+  p_passages int8[] default null)
   returns table (answer text, confidence float8, found boolean, citations jsonb)
   language plpgsql
   stable
@@ -100,7 +124,8 @@ declare
 begin
   select jsonb_agg(to_jsonb(p) order by p.rank), max(p.confidence), min(p.language)
     into v_passages, v_confidence, v_language
-    from ragdb_data._passages(p_question, p_limit, p_filters, p_workspace, p_language) p;
+    from ragdb_data._passages(
+           p_question, p_limit, p_filters, p_workspace, p_language, p_passages) p;
 
   if v_confidence >= 0.3::float8 then
     with passage as materialized (
@@ -116,7 +141,8 @@ begin
                      array_agg(p.score order by p.rank) as scores
                 from passage p) a
        cross join lateral ragdb_data._best_sentences(
-               p_question, coalesce(ragdb_data._find_language(p_language), v_language),
+               ragdb_data._query_text(p_question),
+               coalesce(ragdb_data._find_language(p_language), v_language),
                a.ids, a.contents, a.scores) b),
     chosen as (
       select b.*,
@@ -144,7 +170,7 @@ begin
 end;
 $$;
 
-comment on function ragdb.ask(text, int4, jsonb, text, text) is
+comment on function ragdb.ask(text, int4, jsonb, text, text, int8[]) is
 $$Answer a question in the words of the caller's documents, with citations.
 
 answer: the best sentences, each with the number of its citation. citations: [{number, document_id,
@@ -154,14 +180,16 @@ confidence: 0 to 1, how surely the documents are about the question: 1/(1+exp(-z
 11.55 C - 9.73, where L is the greatest BM25 score over the sum of the question's idf (as if there
 were 1,000 more chunks) and C the greatest cosine. It does not say that the answer is right. Below
 .3 found is false and there is no citation; below .5 read with care.
-p_limit: passages to answer from. Other arguments, needs and errors as search().$$;
+p_limit: passages to answer from. p_passages: chunks to answer from, of the best 50, in the order of
+a reranker. Other arguments, needs and errors as search().$$;
 
 create or replace function ragdb.ask_begin(
   p_question text,
   p_limit int4 default 5,
   p_filters jsonb default null,
   p_workspace text default null,
-  p_language text default null)
+  p_language text default null,
+  p_passages int8[] default null)
   returns table (confidence float8, found boolean, chunk_ids int8[], messages jsonb)
   language plpgsql
   stable
@@ -181,7 +209,8 @@ begin
                   E'\n' || replace(p.content, '</passage', '< /passage') || E'\n'),
            E'\n' order by p.rank)
     into v_confidence, v_chunk_ids, v_passages
-    from ragdb_data._passages(p_question, p_limit, p_filters, p_workspace, p_language) p;
+    from ragdb_data._passages(
+           p_question, p_limit, p_filters, p_workspace, p_language, p_passages) p;
   return query
   select coalesce(v_confidence, 0), coalesce(v_confidence, 0) >= 0.3::float8, v_chunk_ids,
          jsonb_build_array(
@@ -196,7 +225,7 @@ begin
 end;
 $$;
 
-comment on function ragdb.ask_begin(text, int4, jsonb, text, text) is
+comment on function ragdb.ask_begin(text, int4, jsonb, text, text, int8[]) is
 $$First phase of an answer by a language model: retrieve, and write the prompt.
 
 messages: for an OpenAI-compatible /chat/completions. When found is false there is nothing to ask a
@@ -291,7 +320,8 @@ create or replace function ragdb.ask_finish(
   p_language text default null,
   p_model text default null,
   p_chunk_ids int8[] default null,
-  p_generated text default null)
+  p_generated text default null,
+  p_passages int8[] default null)
   returns table (
     answer_id uuid, answer text, confidence float8, found boolean, citations jsonb,
     model text, fallback_used boolean)
@@ -310,7 +340,8 @@ declare
   v_fallback boolean;
   v_answer ragdb_data.answer;
 begin
-  select * into v from ragdb.ask(p_question, p_limit, p_filters, p_workspace, p_language);
+  select * into v
+    from ragdb.ask(p_question, p_limit, p_filters, p_workspace, p_language, p_passages);
   if v.found and p_generated ~ '\S' then
     v_generated := ragdb_data._generated_citations(
       p_generated, ragdb_data._query_language(p_language, p_workspace), p_chunk_ids);
@@ -352,7 +383,8 @@ begin
 end;
 $$;
 
-comment on function ragdb.ask_finish(text, int4, jsonb, text, text, text, int8[], text) is
+comment on function ragdb.ask_finish(
+  text, int4, jsonb, text, text, text, int8[], text, int8[]) is
 $$Second phase of an answer by a language model: verify what it wrote, store it, return it.
 
 p_generated is what it wrote, from the passages p_chunk_ids.

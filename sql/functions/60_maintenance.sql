@@ -109,6 +109,19 @@ begin
 
   return query select * from ragdb_data._seal_scopes(v_limit);
 
+  task := 'learn words';
+  rows := 0;
+  loop
+    rows := rows + ragdb_data._learn_words();
+    remaining := (select coalesce(sum(g.chunks), 0) from ragdb_data.segment g
+                   where g.org_no = v_org
+                     and g.scope_no = any (v_scopes)
+                     and not exists (select from ragdb_data.spelled_segment k
+                                      where k.org_no = v_org and k.segment_no = g.segment_no));
+    exit when remaining = 0 or p_limit is not null;
+  end loop;
+  return next;
+
   task := 'index vectors';
   rows := 0;
   remaining := 0;
@@ -126,8 +139,8 @@ end;
 $$;
 
 comment on function ragdb.maintain(int4) is
-$$Remove what deletes left behind, seal postings, index vectors; returns what was done, and what is
-left.
+$$Remove what deletes left behind, seal postings, learn words for corrections, index vectors;
+returns what was done, and what is left.
 
 p_limit: about how many chunks each task may touch, then call it again until nothing remains;
 default all in one transaction. Works on the caller's scopes. Search is exact without it, and faster

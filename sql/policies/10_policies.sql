@@ -86,11 +86,13 @@ begin
     false, format(c_may, 'data:write'));
   foreach v_table in array
     '{body,document,document_fact,posting,dead_chunk,segment,segment_posting,slot,'
-    'chunk,chunk_word,chunk_vector}'::text[]
+    'chunk,chunk_word,chunk_vector,spelling,spelled_segment}'::text[]
   loop
     perform ragdb_private.protect(format('ragdb_data.%I', v_table), c_scope, false,
                                   format(c_may, 'data:write'));
   end loop;
+  perform ragdb_private.protect('ragdb_data.synonym', c_scope, false,
+                                format(c_may, 'rag:config'));
   for v_table in
     select i.inhrelid::regclass::text
       from pg_inherits i

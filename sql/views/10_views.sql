@@ -174,3 +174,15 @@ select w.slug as workspace, r.vector_weight, r.phrase_weight, r.sentence_weight,
 
 comment on view ragdb.ranking_weights is
 $$Weights of the ranking that are not the default; workspace: null for the whole organization's.$$;
+create or replace view ragdb.synonyms
+  with (security_invoker = true)
+as
+select s.word, s.synonym, s.weight, s.language, w.slug as workspace
+  from ragdb_data.synonym s
+  join ragdb_data.scope c on c.org_no = s.org_no and c.scope_no = s.scope_no
+  left join ragdb_data.workspace w on w.org_no = c.org_no and w.workspace_no = c.workspace_no
+ where s.org_no = ragdb.current_org_no();
+
+comment on view ragdb.synonyms is
+$$What a search for a word finds as well, see put_synonyms(). workspace: null where it holds in the
+whole organization.$$;

@@ -63,6 +63,12 @@ class Answer(msgspec.Struct):
     fallback_used: Annotated[
         bool, Meta(description="A model was asked, but the words are the documents' own.")
     ]
+    reranked: Annotated[bool, Meta(description="Whether a reranking model chose the passages.")] = (
+        False
+    )
+    rerank_reason: Annotated[
+        str | None, Meta(description="Why it did not, though it was asked for.")
+    ] = None
 
 
 async def generate(settings: Settings, begun: Begun) -> dict[str, Any]:

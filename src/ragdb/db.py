@@ -209,6 +209,11 @@ class Pool:
         rows = await self._run(caller, _function(function, arguments), read_only)
         return msgspec.convert(rows, list[returning])
 
+    async def read(self, caller: Caller, view: str, *, returning: type[T]) -> list[T]:
+        """All the caller's rows of the view ragdb.<view>."""
+        rows = await self._run(caller, _view(view), read_only=True)
+        return msgspec.convert(rows, list[returning])
+
     async def _run(self, caller: Caller, command: Command, read_only: bool) -> list[DictRow]:
         try:
             async with self._pool.connection() as connection:

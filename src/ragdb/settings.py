@@ -43,6 +43,10 @@ class Settings:
     llm_model: str | None
     llm_key: str | None = field(repr=False)
     llm_timeout: float
+    rerank_url: str | None
+    rerank_model: str | None
+    rerank_api_key: str | None = field(repr=False)
+    rerank_timeout: float
     listen_addresses: str
     port: int
     http_host: str
@@ -70,6 +74,10 @@ def load(home: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
         llm_model=reader.text("llm_model", "RAGDB_LLM_MODEL"),
         llm_key=reader.secret("llm_key", "RAGDB_LLM_KEY"),
         llm_timeout=reader.seconds("llm_timeout", "RAGDB_LLM_TIMEOUT", 60.0),
+        rerank_url=reader.url("rerank_url", "RAGDB_RERANK_URL"),
+        rerank_model=reader.text("rerank_model", "RAGDB_RERANK_MODEL"),
+        rerank_api_key=reader.secret("rerank_api_key", "RAGDB_RERANK_API_KEY"),
+        rerank_timeout=reader.seconds("rerank_timeout", "RAGDB_RERANK_TIMEOUT", 10.0),
         listen_addresses=reader.addresses("listen_addresses", "RAGDB_LISTEN_ADDRESSES"),
         port=reader.port("port", "RAGDB_PORT", 5432),
         http_host=reader.text("http_host", "RAGDB_HTTP_HOST") or "127.0.0.1",

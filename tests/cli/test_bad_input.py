@@ -35,7 +35,7 @@ def test_unknown_ids(installation: Ragdb) -> None:
     nobody = str(uuid.uuid4())
     assert installation.problem("doc", "show", nobody) == (4, "document_not_found")
     assert installation.problem("doc", "rm", nobody) == (4, "document_not_found")
-    assert installation.problem("doc", "list", "--after", nobody) == (4, "document_not_found")
+    assert installation.problem("doc", "list", "--after", nobody) == (1, "invalid_cursor")
     assert installation.problem("key", "revoke", nobody) == (4, "api_key_not_found")
 
 

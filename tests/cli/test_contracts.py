@@ -112,7 +112,7 @@ def test_ask_with_a_model(filled: Ragdb) -> None:
 def test_documents(filled: Ragdb) -> None:
     listed = filled.json("doc", "list")["documents"]
     assert len(listed) == 3
-    page = filled.json("doc", "list", "-n", "1", "--after", listed[0]["document_id"])["documents"]
+    page = filled.json("doc", "list", "-n", "1", "--after", listed[0]["cursor"])["documents"]
     assert page == listed[1:2]
     assert filled.text("doc", "list").count("\n") == 4
 
@@ -243,3 +243,50 @@ def test_version(installation: Ragdb) -> None:
     shown = installation.json("version")
     assert shown["schema"] == shown["ragdb"]
     assert shown["postgresql"] and shown["pgvector"] and shown["python"]
+
+
+def test_search_options(filled: Ragdb) -> None:
+    every = filled.json("search", "rotate keys")["results"]
+    assert filled.json("search", '"no such phrase" keys')["results"] == []
+    chosen = filled.json(
+        "search", "rotate keys", "--also", "change keys", "--also", "key policy",
+        "--diversity", "0.2", "--per-document", "1", "--distinct", "--min-score", "0.01",
+        "--boosts", '{"recency": {}}', "--neighbours", "1", "--section", "--correct",
+    )["results"]  # fmt: skip
+    assert set(chosen[0]) >= RESULT
+    assert len({row["document_id"] for row in chosen}) == len(chosen)
+    problem = filled.problem("search", "x", "--boosts", '{"age": 1}')
+    assert problem == (1, "invalid_boosts")
+    assert filled.problem("search", "x", "--chunk", "1") == (2, "usage")
+
+    last = every[-1]
+    told = filled.text(
+        "search", "rotate keys", "-n", "1", "--explain", "--chunk", str(last["chunk_id"])
+    )
+    assert f"chunk {last['chunk_id']}:" in told and "score higher" in told
+    assert "vector leg: exact" in told and "rotate" in told
+
+
+def test_did_you_mean(filled: Ragdb) -> None:
+    found = filled.json("search", "rotaet", "--mode", "keyword")
+    assert (found["results"], found["corrected_query"]) == ([], "rotate")
+    assert filled.json("search", "rotaet", "--mode", "keyword", "--correct")["results"]
+
+
+def test_synonyms(filled: Ragdb) -> None:
+    assert filled.json("search", "revolve", "--mode", "keyword")["results"] == []
+    assert filled.json("synonym", "put", "revolve", "rotate", "--weight", "0.5") == {"stored": 2}
+    assert filled.json("search", "revolve", "--mode", "keyword")["results"]
+    pairs = filled.json("synonym", "list")["synonyms"]
+    assert {(pair["word"], pair["synonym"], pair["weight"]) for pair in pairs} == {
+        ("revolve", "rotate", 0.5), ("rotate", "revolve", 0.5),
+    }  # fmt: skip
+    assert "Deleted 2 pairs." in filled.text("synonym", "rm", "revolve")
+
+
+def test_reranking_that_fails_says_so(filled: Ragdb) -> None:
+    found = filled.json("search", "rotate keys", "--rerank")
+    assert found["reranked"] is False and "RAGDB_RERANK_URL" in found["rerank_reason"]
+    assert [row["rank"] for row in found["results"]] == [1, 2, 3]
+    answer = filled.json("ask", "How often do API keys rotate?", "--rerank")
+    assert answer["found"] and "RAGDB_RERANK_URL" in answer["rerank_reason"]

@@ -12,8 +12,9 @@ import pytest
 from rest import Service
 
 OPERATIONS = {
-    "search", "ask", "putDocument", "putDocuments", "listDocuments", "getDocument",
-    "replaceDocument", "deleteDocument", "recordFeedback", "whoami", "live", "ready",
+    "search", "explainSearch", "suggest", "listSynonyms", "putSynonyms", "deleteSynonyms", "ask",
+    "putDocument", "putDocuments", "listDocuments", "getDocument", "replaceDocument",
+    "deleteDocument", "recordFeedback", "whoami", "live", "ready",
     "enqueueJob", "listJobs", "getJob", "cancelJob", "retryJob", "watchJob",
 }  # fmt: skip
 

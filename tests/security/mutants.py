@@ -162,6 +162,8 @@ def _organizations(connection: Connection) -> Iterator[Mutant]:
 # Whose arguments reach a part that cannot be called by itself, or not with the right ones.
 _CALLERS = {
     "_search": ("search", "explain_search"),
+    "_why_not": ("explain_search",),
+    "_suggestions": ("suggest", "corrected_query"),
     "index_new_chunks": ("put_document", "put_documents"),
     "unindex_old_chunks": ("delete_documents", "put_documents"),
     "forget_answers": ("delete_documents", "put_document"),

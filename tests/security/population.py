@@ -69,6 +69,7 @@ class Populator:
         self._special_keys(party)
         self._documents(party)
         enqueue_jobs(self, party)
+        self._synonyms(party)
         self._look_up(party)
         self._seal(party)
         return party
@@ -301,6 +302,23 @@ class Populator:
         assert answer["found"] and answer["citations"], "the world needs a stored citation"
         return answer
 
+    def _synonyms(self, party: Party) -> None:
+        """Other words for what everybody asks about, in the organization and in a closed part."""
+        closed = f"{party.domain}/closed"
+        for domain, member, workspace in (
+            (party.domain, "admin", None),
+            (closed, "carol", party.closed),
+        ):
+            for word, other in (
+                ("keys", self.word(domain)), ("keys", "passkeys"),
+                # A slip of the pen in one of them, and a word in the other.
+                (self.word(domain) if party.domain == "acme" else "vualt", self.word(domain)),
+            ):  # fmt: skip
+                self._call(
+                    party.keys[member], "put_synonyms",
+                    p_word=word, p_synonyms=[other], p_workspace=workspace,
+                )  # fmt: skip
+
     def _seal(self, party: Party) -> None:
         """Half of the postings of each scope into segments, as the work of a great scope would."""
         scopes = self.connection.execute(
@@ -309,9 +327,12 @@ class Populator:
             (party.org_no,),
         ).fetchall()
         with acting(self.connection, "ragdb_owner", party.keys["admin"]):
-            for scope in scopes:
+            for number, scope in enumerate(scopes):
                 half = scope["chunks"][::2]
                 self.one("select ragdb_data._seal(%s, %s)", scope["scope_no"], half)
+                self._one("select ragdb_data._seal(%s, %s)", scope["scope_no"], half)
+                if number == 0:
+                    self._one("select ragdb_data._learn_words()")
         # A document that goes after that leaves a masked slot.
         self.call(party.keys["admin"], "delete_documents", p_document_ids=[party.ids["sealed"]])
 

@@ -134,6 +134,32 @@ class Recipes:
             "ask": [question],
             "ask_finish": [{**question, "p_generated": None}],
             "_passages": [question],
+            "_chunks_with": [
+                {"p_terms": self.terms[1:3], "p_scopes": [*range(6)]},
+                {"p_terms": self.terms[2:3], "p_scopes": [*range(6)]},
+            ],
+            "_phrase_terms": [{"p_phrase": "keys rotate"}],
+            "_resolve_phrases": [
+                {"p_phrases": phrases, "p_excluded": excluded, "p_chunks": None}
+                for phrases, excluded in ((["keys rotate"], None), (None, ["vault"]))
+            ] + [
+                {"p_phrases": None, "p_excluded": ["vault"], "p_chunks": None, "p_few": 0}
+            ],
+            "_surroundings": [{"p_chunk_no": n, "p_section": False} for n in range(1, 30)],
+            "_why_not": [{"p_filters": '{"label": "none"}', "p_workspace": None}],
+            "_diversify": [{"p_chunks": [*range(1, 30)], "p_scores": [1.0] * 29}],
+            "_fuse_queries": [
+                {"p_ranked": ranked([*range(1, 30)]), "p_query_nos": [1] * 29}
+            ],
+            "put_synonyms": [
+                {"p_word": "keys", "p_synonyms": ["passkeys"], "p_workspace": None}
+            ],
+            "delete_synonyms": [{"p_word": "keys", "p_synonyms": None, "p_workspace": None}],
+            "suggest": [{"p_query": "vualt of kyes in the valut rotaet nynety"}],
+            "corrected_query": [{"p_query": "vualt of kyes in the valut rotaet nynety"}],
+            "_suggestions": [
+                {"p_query": "vualt of kyes rotaet nynety", "p_scopes": [*range(6)]}
+            ],
             "_fuse": [{"p_sealed_chunks": [*range(1, 30)]}],
             "_sealed_candidates": [{"p_chunks": [*range(1, 30)]}],
             "_rewrite_body": [{"p_body_no": self.world.acme.items[0].body_no} for _ in cited],
@@ -211,7 +237,6 @@ class Recipes:
             "p_workspace_id": (self.workspace_id, self.workspace_ids),
             "_matching_documents p_depth": (1, []),
             "p_document_id": ids,
-            "p_after": ids,
             "p_document_ids": ([own.id], [[item.id for item in others]]),
             "p_source": source,
             "p_name": source,
@@ -272,6 +297,35 @@ class Recipes:
             "p_tail": (5, []),
             "p_leave": (0, []),
             "p_waiting": (0, []),
+            "p_queries text[]": (["rotate keys"], [[text] for text in asked]),
+            "p_queries integer": (1, []),
+            "p_correct": (True, []),
+            "p_diversity": (0.3, []),
+            "p_per_document": (1, []),
+            "p_distinct": (True, []),
+            "p_boosts": ('{"recency": {}, "labels": {"policy": 0.3}}', []),
+            "p_min_score": (0.1, []),
+            "p_neighbours": (1, []),
+            "p_section": (True, []),
+            "p_chunk": (own.chunk_nos[0], [item.chunk_nos[0] for item in others]),
+            "p_chunk_no": (own.chunk_nos[0], [item.chunk_nos[0] for item in others]),
+            "p_chunk_nos": chunks,
+            "p_shown": chunks,
+            "p_passages": chunks,
+            "p_ranked": (ranked(own.chunk_nos), [ranked(item.chunk_nos) for item in others]),
+            "p_query_nos": ([1] * len(own.chunk_nos), []),
+            "p_window": (50, []),
+            "p_few": (1000, []),
+            "p_word": ("vault", [word for text in asked for word in text.split()[-1:]]),
+            "p_synonyms": (["cellar"], [[word] for t in asked for word in t.split()[-1:]]),
+            "p_weight": (0.5, []),
+            "p_both_ways": (True, []),
+            "p_phrase": ("keys rotate", asked),
+            "p_phrases": (["keys rotate"], [[text] for text in asked]),
+            "p_excluded": (None, [[text] for text in asked]),
+            "p_term_weights": (None, []),
+            "explain_search p_document": ids,
+            "list_documents p_after": (None, ["d1", "dffffff"]),
             "p_n": (5, []),
             "p_length": (20, []),
             "p_dead": ([], []),
@@ -316,6 +370,10 @@ class Recipes:
 
 def _judged(item: Item) -> dict[str, Any]:
     return {"query_id": "1", "query": QUESTION, "documents": {item.fields["p_external_id"]: 1}}
+def ranked(chunk_nos: list[int]) -> str:
+    """Chunks as the later stages of the ranking pass them on."""
+    rows = ",".join(f'"({chunk_no},1,,,,,,,,,,)"' for chunk_no in chunk_nos)
+    return "{" + rows + "}"
 
 
 def _document(item: Item) -> dict[str, Any]:

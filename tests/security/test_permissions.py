@@ -25,6 +25,7 @@ NEEDS = {
     "ask_begin": {"rag:read"},
     "ask_finish": {"rag:read"},
     "cancel_job": {"data:write"},
+    "corrected_query": {"rag:read"},
     "create_api_key": {"api:manage"},
     "create_workspace": {"rag:config"},
     "delete_workspace": {"rag:config", "data:write"},
@@ -38,6 +39,7 @@ NEEDS = {
     "delete_old_jobs": {"rag:config"},
     "delete_schedule": {"rag:config"},
     "enqueue_job": {"data:write"},
+    "delete_synonyms": {"rag:config"},
     "explain_search": {"rag:read"},
     "get_document": {"rag:read"},
     "get_job": {"rag:read"},
@@ -48,10 +50,13 @@ NEEDS = {
     "put_documents": {"data:write"},
     "put_schedule": {"rag:config", "data:write"},
     "replace_document": {"data:write"},
+    "put_synonyms": {"rag:config"},
+    "reindex_documents": {"data:write"},
     "require": {"rag:read"},
     "retry_failed": {"data:write"},
     "revoke_api_key": {"api:manage", "user:manage"},
     "search": {"rag:read"},
+    "suggest": {"rag:read"},
 }
 # Open to every credential: these read and write nothing of an organization, or what the caller is.
 OPEN = {

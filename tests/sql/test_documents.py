@@ -209,7 +209,7 @@ def test_listing_pages_through_everything_once(acme):
     seen, after = [], None
     while page := acme.call("list_documents", p_limit=3, p_after=after):
         seen += [row["external_id"] for row in page]
-        after = page[-1]["document_id"]
+        after = page[-1]["cursor"]
     assert seen == [str(n) for n in reversed(range(7))]
 
 

@@ -22,6 +22,7 @@ from ragdb.http import (
     openapi,
     problems,
     search,
+    synonyms,
 )
 from ragdb.http.envelope import Envelope
 from ragdb.http.events import JobEvents
@@ -44,8 +45,16 @@ def create_app(settings: Settings) -> Litestar:
     api = Router(
         "/api/v1",
         route_handlers=[
-            search.search, answers.ask, feedback.record, documents.router, jobs.router, auth.whoami,
-        ],  # fmt: skip
+            search.search,
+            search.explain,
+            search.suggest,
+            synonyms.router,
+            answers.ask,
+            feedback.record,
+            documents.router,
+            jobs.router,
+            auth.whoami,
+        ],
         guards=[auth.require_key],
         dependencies={"session": Provide(auth.provide_session, sync_to_thread=False)},
         after_response=auth.record_use,

@@ -47,6 +47,10 @@ class Session:
             self.caller, function, returning=returning, read_only=read_only, **arguments
         )
 
+    async def read(self, view: str, *, returning: type[T]) -> list[T]:
+        """All the caller's rows of the view ragdb.<view>; raises RagdbError."""
+        return await self.pool.read(self.caller, view, returning=returning)
+
 
 def provide_session(request: Request[None, Caller, State], state: State) -> Session:
     """The dependency `session` of every route below /api."""

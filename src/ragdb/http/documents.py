@@ -22,8 +22,8 @@ from ragdb.http.models import (
     Document,
     DocumentPage,
     DocumentReplacement,
-    DocumentSummary,
     JsonObject,
+    ListedDocument,
     PutDocument,
     PutDocuments,
     Stored,
@@ -121,16 +121,22 @@ async def list_documents(
             schema_extra={"minimum": 1, "maximum": 1000},
         ),
     ] = _PAGE,
-    after: Annotated[UUID | None, QueryParameter(description="`next` of the page before.")] = None,
+    after: Annotated[
+        str | None,
+        QueryParameter(
+            description="`next` of the page before, or the `cursor` of one of its documents. It"
+            " holds when that document is deleted."
+        ),
+    ] = None,
     workspace: Annotated[str | None, QueryParameter(description="Only this one's.")] = None,
     source: Annotated[str | None, QueryParameter(description="Only from this source.")] = None,
 ) -> DocumentPage:
     """The documents the caller may read, newest first, without their texts."""
     found = await session.call(
-        "list_documents", returning=DocumentSummary, read_only=True,
+        "list_documents", returning=ListedDocument, read_only=True,
         p_limit=limit, p_after=after, p_workspace=workspace, p_source=source,
     )  # fmt: skip
-    return DocumentPage(found, next=found[-1].document_id if len(found) == limit else None)
+    return DocumentPage(found, next=found[-1].cursor if len(found) == limit else None)
 
 
 @get(

@@ -15,12 +15,12 @@ import msgspec
 from msgspec import Meta
 
 # Beyond this the database would look for a function that takes a larger number.
-_Int4 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+Int4 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 
 JsonObject = dict[str, object]
 
 
-def _field(description: str, *examples: object, **limits: object) -> Meta:
+def described(description: str, *examples: object, **limits: object) -> Meta:
     return Meta(
         description=description, examples=list(examples), extra_json_schema={"extra": limits}
     )
@@ -38,72 +38,22 @@ class Request(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         }
 
 
-_Filters = Annotated[
+Filters = Annotated[
     JsonObject | None,
-    _field(
+    described(
         "Which documents count. Keys: `document`, `source`, `label`, `lang`, `date`, `title`,"
         " `metadata.<path>`, `and`, `or`, `not`; operators: `eq`, `ne`, `gt`, `gte`, `lt`, `lte`,"
         " `in`, `contains`, `exists`.",
         {"lang": "english", "date": {"gte": "2025-01-01"}},
     ),
 ]
-_Workspace = Annotated[
-    str | None, _field("Slug or id of a workspace; default: all the key may read.", "default")
+Workspace = Annotated[
+    str | None, described("Slug or id of a workspace; default: all the key may read.", "default")
 ]
-_Language = Annotated[
+Language = Annotated[
     str | None,
-    _field("Language of the question, as a name or code; default: the workspace's.", "english"),
+    described("Language of the question, as a name or code; default: the workspace's.", "english"),
 ]
-
-
-class SearchRequest(Request):
-    """What to search for."""
-
-    query: Annotated[
-        str,
-        _field("Words or a question.", "how do I rotate keys", min_length=1, max_length=10_000),
-    ]
-    limit: Annotated[
-        _Int4 | None, _field("How many results; default 10.", 10, minimum=1, maximum=1000)
-    ] = None
-    offset: Annotated[
-        _Int4 | None, _field("How many to skip; default 0.", 0, minimum=0, maximum=10_000)
-    ] = None
-    mode: Annotated[
-        str | None,
-        _field("Default: hybrid.", "hybrid", enum=["hybrid", "keyword", "vector"]),
-    ] = None
-    filters: _Filters = None
-    workspace: _Workspace = None
-    language: _Language = None
-
-
-class Hit(msgspec.Struct):
-    """A passage of a document that matches."""
-
-    rank: int
-    title: str
-    snippet: Annotated[str, Meta(description="The words of the query between ** and **.")]
-    score: float
-    url: str | None
-    heading_path: list[str] | None
-    page: int | None
-    document_id: UUID
-    chunk_id: int
-    char_start: Annotated[int, Meta(description="Where `content` begins in the document's text.")]
-    char_end: int
-    lexical_score: float | None
-    lexical_rank: int | None
-    vector_score: float | None
-    vector_rank: int | None
-    content: str
-
-
-class SearchResponse(msgspec.Struct):
-    """The best passages first."""
-
-    results: list[Hit]
-    count: Annotated[int, Meta(description="How many `results` there are.")]
 
 
 class AskRequest(Request):
@@ -111,42 +61,48 @@ class AskRequest(Request):
 
     question: Annotated[
         str,
-        _field("A question.", "How often do keys rotate?", min_length=1, max_length=10_000),
+        described("A question.", "How often do keys rotate?", min_length=1, max_length=10_000),
     ]
     limit: Annotated[
-        _Int4 | None,
-        _field("How many passages to answer from; default 5.", 5, minimum=1, maximum=1000),
+        Int4 | None,
+        described("How many passages to answer from; default 5.", 5, minimum=1, maximum=1000),
     ] = None
-    filters: _Filters = None
-    workspace: _Workspace = None
-    language: _Language = None
+    filters: Filters = None
+    workspace: Workspace = None
+    language: Language = None
+    rerank: Annotated[
+        bool,
+        described("Whether a reranking model orders the passages first, where there is one.", True),
+    ] = False
 
 
 class DocumentReplacement(Request):
     """A document's text and everything said about it; what is left out is emptied."""
 
-    content: Annotated[str, _field("The text.", "Keys rotate every 90 days.", min_length=1)]
+    content: Annotated[str, described("The text.", "Keys rotate every 90 days.", min_length=1)]
     title: Annotated[
-        str | None, _field("Default: the external id.", "Key policy", max_length=2000)
+        str | None, described("Default: the external id.", "Key policy", max_length=2000)
     ] = None
     url: Annotated[
-        str | None, _field("Where people find the document.", "https://example.com/keys")
+        str | None, described("Where people find the document.", "https://example.com/keys")
     ] = None
-    metadata: Annotated[JsonObject | None, _field("Anything to filter by.", {"year": 2025})] = None
-    labels: Annotated[list[str] | None, _field("Names to filter by.", ["security"])] = None
+    metadata: Annotated[JsonObject | None, described("Anything to filter by.", {"year": 2025})] = (
+        None
+    )
+    labels: Annotated[list[str] | None, described("Names to filter by.", ["security"])] = None
     language: Annotated[
-        str | None, _field("Name or code; default: the workspace's.", "english")
+        str | None, described("Name or code; default: the workspace's.", "english")
     ] = None
     mime: Annotated[
         str | None,
-        _field("How the text is written; default text/plain.", "text/markdown"),
+        described("How the text is written; default text/plain.", "text/markdown"),
     ] = None
     date: Annotated[
         str | None,
-        _field("The document's own date: `2025-01-31` or `2025-01-31T12:00:00Z`.", "2025-01-31"),
+        described("The document's own date: `2025-01-31` or `2025-01-31T12:00:00Z`.", "2025-01-31"),
     ] = None
     chunking: Annotated[
-        JsonObject | None, _field("How to divide the text; default: by `mime`.")
+        JsonObject | None, described("How to divide the text; default: by `mime`.")
     ] = None
 
 
@@ -155,13 +111,13 @@ class NewDocument(DocumentReplacement):
 
     external_id: Annotated[
         str | None,
-        _field("Its name in the source; default: a hash of the text.", "kb-17", max_length=2000),
+        described("Its name in the source; default: a hash of the text.", "kb-17", max_length=2000),
     ] = None
 
 
 Visibility = Annotated[
     str | None,
-    _field(
+    described(
         "Who may read it: the caller, the members of the workspace (default), or everybody in the"
         " organization.",
         "workspace",
@@ -169,14 +125,16 @@ Visibility = Annotated[
     ),
 ]
 _PLACE = ("source", "workspace", "visibility")
-_Source = Annotated[str | None, _field("Where documents come from; default: default.", "handbook")]
+_Source = Annotated[
+    str | None, described("Where documents come from; default: default.", "handbook")
+]
 
 
 class PutDocument(NewDocument):
     """One document, and where it belongs."""
 
     source: _Source = None
-    workspace: _Workspace = None
+    workspace: Workspace = None
     visibility: Visibility = None
 
     def divided(self) -> tuple[JsonObject, JsonObject]:
@@ -191,14 +149,14 @@ class PutDocuments(Request):
 
     documents: Annotated[
         list[JsonObject],
-        _field(
+        described(
             "Each like the body of a single one, without source, workspace and visibility. A"
             " faulty one fails alone.",
             [{"external_id": "kb-17", "title": "Key policy", "content": "Keys rotate."}],
         ),
     ]
     source: _Source = None
-    workspace: _Workspace = None
+    workspace: Workspace = None
     visibility: Visibility = None
 
     def place(self) -> JsonObject:
@@ -277,10 +235,19 @@ class Document(DocumentSummary, kw_only=True):
     content: str
 
 
+class ListedDocument(DocumentSummary, kw_only=True):
+    """A document of a list."""
+
+    cursor: Annotated[
+        str,
+        Meta(description="The parameter `after` for a page that begins behind this document."),
+    ]
+
+
 class DocumentPage(msgspec.Struct):
     """Documents, newest first."""
 
-    documents: list[DocumentSummary]
+    documents: list[ListedDocument]
     next: Annotated[
-        UUID | None, Meta(description="The parameter `after` for the next page; null at the end.")
+        str | None, Meta(description="The parameter `after` for the next page; null at the end.")
     ]

@@ -1,0 +1,487 @@
+-- Other words for a query's: synonyms that an organization or a workspace agreed on, and the right
+-- spelling of words that no chunk has.
+--
+-- A synonym's stems join the query's in the keyword leg and count less. A misspelt word is compared
+-- with the words of the chunks themselves: those of the tail are read; those of sealed chunks are
+-- found by the hashes in ragdb_data.spelling and then read from a chunk that has them. So no word
+-- is ever proposed that the caller could not read at that moment.
+
+create or replace function ragdb_data._synonyms(
+  p_org_no int4, p_scopes int4[], p_language text, p_terms int4[],
+  out terms int4[], out weights float8[], out applied jsonb)
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
+as $$
+declare
+  v_synonym record;
+begin
+  terms := p_terms;
+  for v_synonym in
+    select s.word, s.synonym, s.other_terms, max(s.weight) as weight
+      from ragdb_data.synonym s
+     where s.org_no = p_org_no
+       and s.scope_no = any (p_scopes)
+       and s.language = p_language
+       and exists (
+             select from unnest(array_positions(p_terms, s.terms[1])) p(position)
+              where p_terms[p.position : p.position + cardinality(s.terms) - 1] = s.terms)
+     group by s.word, s.synonym, s.other_terms
+     order by s.word, s.synonym
+     limit 100
+  loop
+    terms := terms || 0 || v_synonym.other_terms;
+    weights := coalesce(weights, array_fill(1::float8, array[cardinality(p_terms)])) || 1::float8
+               || array_fill(v_synonym.weight, array[cardinality(v_synonym.other_terms)]);
+    applied := coalesce(applied, '[]') || jsonb_build_object(
+      'word', v_synonym.word, 'synonym', v_synonym.synonym, 'weight', v_synonym.weight);
+  end loop;
+end;
+$$;
+
+comment on function ragdb_data._synonyms(int4, int4[], text, int4[]) is
+$$A query's stems with their synonyms' appended, each after a 0, what each of them counts, and which
+synonyms these are; weights and applied are null without any.$$;
+
+create or replace function ragdb.put_synonyms(
+  p_word text,
+  p_synonyms text[],
+  p_weight float8 default 0.7,
+  p_workspace text default null,
+  p_language text default null,
+  p_both_ways boolean default true)
+  returns int4
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_org int4 := ragdb.require('rag:config');
+  v_language text := ragdb_data._query_language(p_language, p_workspace);
+  v_scope_no int4 := 0;
+  v_word text := lower(btrim(p_word));
+  v_synonyms text[] := array(select distinct lower(btrim(s)) from unnest(p_synonyms) s
+                              where lower(btrim(s)) <> lower(btrim(p_word)));
+  v_put int4;
+begin
+  if p_weight is null or not (p_weight > 0 and p_weight < 1) then
+    raise exception 'The weight of a synonym must be above 0 and below 1.'
+      using errcode = 'PT422',
+            constraint = 'invalid_weight',
+            hint = 'The word itself counts 1; the default for a synonym is 0.7.';
+  end if;
+  if p_both_ways is null or cardinality(v_synonyms) = 0 or exists (
+       select from unnest(v_synonyms || v_word) w(word)
+        where w.word is null
+           or length(w.word) > 200
+           or ragdb_data._phrase_terms(v_language, w.word) is null) then
+    raise exception 'A synonym needs two different words, of at most 200 characters.'
+      using errcode = 'PT422',
+            constraint = 'invalid_synonym',
+            hint = 'put_synonyms(''k8s'', ''{kubernetes}''); nobody searches for words like "the".';
+  end if;
+  if p_workspace is not null then
+    v_scope_no := ragdb_data._open_scope((ragdb_data._workspace(p_workspace)).id, 'workspace');
+  end if;
+  delete from ragdb_data.synonym s
+   where s.org_no = v_org
+     and s.scope_no = v_scope_no
+     and s.language = v_language
+     and (s.word = v_word and s.synonym = any (v_synonyms)
+          or p_both_ways and s.word = any (v_synonyms) and s.synonym = v_word);
+  insert into ragdb_data.synonym (
+    org_no, scope_no, language, word, synonym, terms, other_terms, weight)
+  select v_org, v_scope_no, v_language, p.word, p.synonym,
+         ragdb_data._phrase_terms(v_language, p.word),
+         ragdb_data._phrase_terms(v_language, p.synonym), p_weight
+    from (select v_word as word, s as synonym from unnest(v_synonyms) s
+          union all
+          select s, v_word from unnest(v_synonyms) s where p_both_ways) p;
+  get diagnostics v_put = row_count;
+  return v_put;
+end;
+$$;
+
+comment on function ragdb.put_synonyms(text, text[], float8, text, text, boolean) is
+$$Let a search for a word find its synonyms as well; returns how many pairs were stored.
+
+Words or phrases. p_weight: what a synonym counts in the keyword leg, where the word counts 1.
+p_workspace: only there; null for the whole organization. p_language: of the words, default the
+workspace's; they apply to queries read in it. p_both_ways: the synonyms find the word, too.
+A pair that is there gets the new weight.
+Example: select ragdb.put_synonyms('k8s', '{kubernetes}');
+Needs rag:config. Raises PT422 invalid_synonym, invalid_weight or unknown_language, PT404
+workspace_not_found.$$;
+
+create or replace function ragdb.delete_synonyms(
+  p_word text,
+  p_synonyms text[] default null,
+  p_workspace text default null,
+  p_language text default null)
+  returns int4
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_org int4 := ragdb.require('rag:config');
+  v_language text := ragdb_data._query_language(p_language, p_workspace);
+  v_scope_no int4 := 0;
+  v_synonyms text[] := array(select lower(btrim(s)) from unnest(p_synonyms) s);
+  v_deleted int4;
+begin
+  if p_workspace is not null then
+    v_scope_no := ragdb_data._open_scope((ragdb_data._workspace(p_workspace)).id, 'workspace');
+  end if;
+  delete from ragdb_data.synonym s
+   where s.org_no = v_org
+     and s.scope_no = v_scope_no
+     and s.language = v_language
+     and (s.word = lower(btrim(p_word))
+          and (p_synonyms is null or s.synonym = any (v_synonyms))
+          or s.synonym = lower(btrim(p_word))
+          and (p_synonyms is null or s.word = any (v_synonyms)));
+  get diagnostics v_deleted = row_count;
+  return v_deleted;
+end;
+$$;
+
+comment on function ragdb.delete_synonyms(text, text[], text, text) is
+$$Forget a word's synonyms, or those named, in both directions; returns how many pairs there were.
+
+Needs rag:config. Raises PT422 unknown_language, PT404 workspace_not_found.$$;
+
+create or replace function ragdb_data._frequencies(
+  p_org_no int4, p_scopes int4[], p_terms int4[])
+  returns table (term int4, df int8)
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+as $$
+#variable_conflict use_column
+begin
+  return query
+  select q.term,
+         (select count(*)
+            from ragdb_data.posting p
+           where p.org_no = p_org_no
+             and p.term = q.term
+             and p.scope_no = any (p_scopes))
+         + (select coalesce(sum(g.df), 0)
+              from ragdb_data.segment_posting g
+             where g.org_no = p_org_no
+               and g.term = q.term
+               and g.scope_no = any (p_scopes))
+         - (select count(*)
+              from ragdb_data.dead_chunk d
+             where d.org_no = p_org_no
+               and d.scope_no = any (p_scopes)
+               and q.term = any (d.terms))
+    from (select distinct t as term from unnest(p_terms) t where t <> 0) q;
+end;
+$$;
+
+comment on function ragdb_data._frequencies(int4, int4[], int4[]) is
+$$In how many chunks of the scopes each stem is.$$;
+
+create or replace function ragdb_data._variants(p_word text)
+  returns int4[]
+  language sql
+  immutable
+  security invoker
+  parallel safe
+  set search_path = pg_catalog, pg_temp
+as $$
+  select array_agg(distinct hashtext(
+           case n when 0 then p_word else overlay(p_word placing '' from n for 1) end))
+    from generate_series(0, length(p_word)) n
+$$;
+
+comment on function ragdb_data._variants(text) is
+$$Hashes of a word, and of what is left of it without one of its letters.
+
+Words that are one letter apart (missing, added, other, or swapped with its neighbour) have one in
+common.$$;
+
+create or replace function ragdb_data._misspelling_pattern(p_word text)
+  returns text
+  language sql
+  immutable
+  security invoker
+  parallel safe
+  set search_path = pg_catalog, pg_temp
+as $$
+  select '\m(?:' || string_agg(distinct v.pattern, '|') || ')\M'
+    from generate_series(1, length(p_word) + 1) n
+   cross join lateral (values
+           (overlay(p_word placing '[[:alpha:]]' from n for 1)),
+           (overlay(p_word placing '[[:alpha:]]' from n for 0)),
+           (overlay(p_word placing '' from n for 1)),
+           (overlay(p_word placing reverse(substr(p_word, n, 2)) from n for 2))) v(pattern)
+$$;
+
+comment on function ragdb_data._misspelling_pattern(text) is
+$$Regular expression for the words that are one letter apart from a word of letters.$$;
+
+create or replace function ragdb_data._suggestions(
+  p_org_no int4, p_scopes int4[], p_language text, p_query text)
+  returns table (word text, suggestion text, chunks int8)
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_custom_plan
+  set enable_seqscan = off
+  set jit = off
+as $$
+#variable_conflict use_column
+declare
+  c_words constant int4 := 5;
+  c_unlearnt constant int4 := 4000;
+  v_words text[];
+  v_patterns text[];
+  v_chunks int8[];
+begin
+  v_words := array(
+    select w.word
+      from (select distinct on (m.match[1]) m.match[1] as word, m.ordinal,
+                   (ragdb_data._phrase_terms(p_language, m.match[1]))[1] as term
+              from regexp_matches(
+                     lower(p_query collate "pg_c_utf8"), '([[:alpha:]]{4,20})', 'g')
+                   with ordinality m(match, ordinal)
+             where m.match[1] !~ ('[' || ragdb_data._dense() || ']')
+             order by m.match[1], m.ordinal) w
+      join ragdb_data._frequencies(
+             p_org_no, p_scopes, ragdb_data._terms(p_language, p_query)) f
+        on f.term = w.term and f.df = 0
+     where not exists (select from ragdb_data.synonym s
+                        where s.org_no = p_org_no
+                          and s.scope_no = any (p_scopes)
+                          and w.term = any (s.terms))
+     order by w.ordinal
+     limit c_words);
+  if cardinality(v_words) = 0 then
+    return;
+  end if;
+  select array_agg(ragdb_data._misspelling_pattern(w) order by n) into v_patterns
+    from unnest(v_words) with ordinality u(w, n);
+
+  v_chunks := array(
+    select u.chunk_no
+      from (select p.chunk_no
+              from ragdb_data.posting p
+             where p.org_no = p_org_no and p.term = 0 and p.scope_no = any (p_scopes)
+            union all
+            select s.chunk_no
+              from ragdb_data.segment g
+              join ragdb_data.slot s
+                on s.org_no = p_org_no and s.slot_no / 4096 = g.segment_no
+             where g.org_no = p_org_no
+               and g.scope_no = any (p_scopes)
+               and not exists (select from ragdb_data.spelled_segment k
+                                where k.org_no = p_org_no
+                                  and k.segment_no = g.segment_no)) u
+     order by u.chunk_no desc
+     limit c_unlearnt);
+  select v_chunks || array_agg(c.chunk_no) into v_chunks
+    from (select distinct s.term
+            from ragdb_data.spelling s
+           where s.org_no = p_org_no
+             and s.variant = any (array(select v from unnest(v_words) w,
+                                               unnest(ragdb_data._variants(w)) v))
+             and s.scope_no = any (p_scopes)) t
+   cross join lateral unnest(
+           ragdb_data._chunks_with(p_org_no, p_scopes, array[t.term], 3)) c(chunk_no);
+
+  return query
+  select distinct on (w.ordinal) w.word, r.suggestion, f.df
+    from (select lower(m.match[1]) as suggestion,
+                 (ragdb_data._phrase_terms(min(b.language), lower(m.match[1])))[1] as term
+            from ragdb_data.chunk k
+            join ragdb_data.body b on b.org_no = p_org_no and b.body_no = k.body_no
+           cross join lateral regexp_matches(
+                   concat_ws(' ', b.title, k.content) collate "pg_c_utf8",
+                   '(' || array_to_string(v_patterns, '|') || ')', 'gi') m(match)
+           where k.org_no = p_org_no
+             and k.chunk_no = any (v_chunks)
+             and k.scope_no = any (p_scopes)
+           group by 1) r
+    join unnest(v_words, v_patterns) with ordinality w(word, pattern, ordinal)
+      on r.suggestion ~ w.pattern
+   cross join lateral ragdb_data._frequencies(p_org_no, p_scopes, array[r.term]) f
+   order by w.ordinal, f.df desc, r.suggestion;
+end;
+$$;
+
+comment on function ragdb_data._suggestions(int4, int4[], text, text) is
+$$For each word of a query that no chunk of the scopes has, at most 5, the most frequent word one
+letter apart that one has.
+
+Read from the newest 4,000 chunks whose words are not learnt yet, and from any that are.$$;
+
+create or replace function ragdb_data._corrected(
+  p_org_no int4, p_scopes int4[], p_language text, p_query text)
+  returns text
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_suggested record;
+  v_query text;
+begin
+  for v_suggested in
+    select s.word, s.suggestion
+      from ragdb_data._suggestions(p_org_no, p_scopes, p_language, p_query) s
+  loop
+    v_query := regexp_replace(coalesce(v_query, p_query) collate "pg_c_utf8",
+                              '\m' || v_suggested.word || '\M', v_suggested.suggestion, 'gi');
+  end loop;
+  return v_query;
+end;
+$$;
+
+comment on function ragdb_data._corrected(int4, int4[], text, text) is
+$$A query with its misspelt words replaced; null when there are none.$$;
+
+create or replace function ragdb.suggest(
+  p_query text,
+  p_workspace text default null,
+  p_language text default null)
+  returns table (word text, suggestion text, chunks int8)
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return query
+  select s.word, s.suggestion, s.chunks
+    from ragdb_data._place(p_workspace, p_language) p
+   cross join ragdb_data._suggestions(
+           ragdb.require('rag:read'), p.scopes, p.language,
+           ragdb_data._query_text(left(p_query, 10000))) s;
+end;
+$$;
+
+comment on function ragdb.suggest(text, text, text) is
+$$What words of a query were probably meant: those that no document the caller may search has, each
+with the most frequent word of these documents that is one letter apart.
+
+chunks: how many have the suggestion. Words of 4 to 20 letters. Needs rag:read. Raises PT422
+unknown_language, PT404 workspace_not_found.$$;
+
+create or replace function ragdb.corrected_query(
+  p_query text,
+  p_workspace text default null,
+  p_language text default null)
+  returns text
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (
+    select ragdb_data._corrected(
+             ragdb.require('rag:read'), p.scopes, p.language, left(p_query, 10000))
+      from ragdb_data._place(p_workspace, p_language) p);
+end;
+$$;
+
+comment on function ragdb.corrected_query(text, text, text) is
+$$A query with the replacements of suggest(), for "did you mean"; null when there are none.
+
+Needs rag:read. Raises PT422 unknown_language, PT404 workspace_not_found.$$;
+
+create or replace function ragdb_data._learn_words()
+  returns int8
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_custom_plan
+as $$
+declare
+  c_segments constant int4 := 5;
+  v_org int4 := ragdb.current_org_no();
+  v_scopes int4[] := ragdb.current_scopes();
+  v_segment record;
+  v_rows int8;
+  v_learnt int8 := 0;
+begin
+  delete from ragdb_data.spelled_segment k
+   where k.org_no = v_org
+     and k.scope_no = any (v_scopes)
+     and not exists (select from ragdb_data.segment g
+                      where g.org_no = v_org and g.segment_no = k.segment_no);
+  if found then
+    delete from ragdb_data.spelling s
+     where s.org_no = v_org
+       and s.scope_no = any (v_scopes)
+       and not exists (select from ragdb_data.segment_posting g
+                        where g.org_no = v_org
+                          and g.term = s.term
+                          and g.scope_no = s.scope_no);
+  end if;
+  for v_segment in
+    select g.segment_no, g.scope_no
+      from ragdb_data.segment g
+     where g.org_no = v_org
+       and g.scope_no = any (v_scopes)
+       and not exists (select from ragdb_data.spelled_segment k
+                        where k.org_no = v_org and k.segment_no = g.segment_no)
+     order by g.segment_no desc
+     limit c_segments
+  loop
+    with word as materialized (
+      select b.language, w.word
+        from ragdb_data.slot s
+        join ragdb_data.chunk k on k.org_no = v_org and k.chunk_no = s.chunk_no
+        join ragdb_data.body b on b.org_no = v_org and b.body_no = k.body_no
+       cross join lateral unnest(tsvector_to_array(to_tsvector(
+               'pg_catalog.simple',
+               regexp_replace(
+                 lower(concat_ws(' ', b.title, k.content) collate "pg_c_utf8"),
+                 '[^[:alpha:]]+', ' ', 'g')))) w(word)
+       where s.org_no = v_org
+         and s.slot_no >= 4096::int8 * v_segment.segment_no
+         and s.slot_no < 4096::int8 * (v_segment.segment_no + 1)
+         and length(w.word) between 4 and 20
+       group by b.language, w.word
+      having count(*) > 1)
+    insert into ragdb_data.spelling (org_no, scope_no, variant, term)
+    select distinct v_org, v_segment.scope_no, v.variant, t.term
+      from (select w.word, (ragdb_data._phrase_terms(w.language, w.word))[1] as term
+              from word w
+             where w.word !~ ('[' || ragdb_data._dense() || ']')
+               and not exists (select from ragdb_data.spelling s
+                                where s.org_no = v_org
+                                  and s.variant = hashtext(w.word)
+                                  and s.scope_no = v_segment.scope_no)
+            offset 0) t
+     cross join lateral unnest(ragdb_data._variants(t.word)) v(variant)
+     where t.term is not null
+    on conflict do nothing;
+    get diagnostics v_rows = row_count;
+    v_learnt := v_learnt + v_rows;
+    insert into ragdb_data.spelled_segment (org_no, scope_no, segment_no)
+    values (v_org, v_segment.scope_no, v_segment.segment_no)
+    on conflict do nothing;
+  end loop;
+  return v_learnt;
+end;
+$$;
+
+comment on function ragdb_data._learn_words() is
+$$Put the words of at most 5 new segments, those that two chunks of one have, into
+ragdb_data.spelling; returns how many rows that made. Where segments were made anew, words that are
+no more go.$$;
