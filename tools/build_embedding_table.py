@@ -51,7 +51,7 @@ def build(table: Path, vocabulary: Path, model: str) -> bytes:
         key=lambda n: tokens[n].encode(),
     )
     text = "\n".join(tokens[n] for n in kept).encode()
-    header = HEADER.pack(MAGIC, FORMAT, rows.shape[1], len(kept), len(text), model.encode())
+    header = HEADER.pack(MAGIC, FORMAT, rows.shape[1], len(kept), len(text), model.encode(), 4.75, 11.55, -9.73)
     return header + text + scales[kept].astype("<f4").tobytes() + rows[kept].tobytes()
 
 

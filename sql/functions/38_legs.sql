@@ -15,6 +15,7 @@ create or replace function ragdb_data._nearest(
 as $$
 declare
   c_exact constant int4 := 10000;
+  v_version constant int4 := ragdb_data._embedding_version();
 begin
   strategy := 'none';
   if p_matching > c_exact then
@@ -25,6 +26,7 @@ begin
       from ((select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
                from ragdb_data.chunk_vector e
               where e.org_no = p_org_no
+                and e.version = v_version
                 and e.is_indexed
                 and e.scope_no = any (p_scopes)
                 and (p_bodies is null or e.body_no = any (p_bodies))
@@ -34,6 +36,7 @@ begin
             (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
                from ragdb_data.chunk_vector e
               where e.org_no = p_org_no
+                and e.version = v_version
                 and not e.is_indexed
                 and e.scope_no = any (p_scopes)
                 and (p_bodies is null or e.body_no = any (p_bodies))
@@ -51,6 +54,7 @@ begin
         from (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
                 from ragdb_data.chunk_vector e
                where e.org_no = p_org_no
+                 and e.version = v_version
                  and e.scope_no = any (p_scopes)
                order by (e.embedding operator(public.<=>) p_embedding) + 0, e.chunk_no
                limit p_depth) v;
@@ -61,6 +65,7 @@ begin
         from (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
                 from ragdb_data.chunk_vector e
                where e.org_no = p_org_no
+                 and e.version = v_version
                  and e.chunk_no = any (p_chunks)
                order by (e.embedding operator(public.<=>) p_embedding) + 0, e.chunk_no
                limit p_depth) v;

@@ -37,6 +37,7 @@ declare
   v_frequencies float8[];
   v_depth int4 := greatest(100, p_limit + p_offset);
   v_rerank int4 := greatest(50, p_limit + p_offset);
+  v_version int4 := ragdb_data._embedding_version();
 begin
   select array_agg(u.term), array_agg(u.frequency)
     into v_distinct, v_frequencies
@@ -136,7 +137,7 @@ begin
       left join lateral (
         select v.embedding
           from ragdb_data.chunk_vector v
-         where v.org_no = p_org_no and v.chunk_no = c.chunk_no
+         where v.org_no = p_org_no and v.version = v_version and v.chunk_no = c.chunk_no
         offset 0) e on c.cosine is null and p_mode = 'hybrid'),
   base as materialized (
     select c.chunk_no, c.lexical, c.cosine, c.vector_rank,
@@ -192,11 +193,12 @@ begin
     select b.*,
            coalesce(p.idf / nullif(t.lexical, 0), 0) as phrase,
            coalesce(s.idf / nullif(t.idf, 0), 0) as sentence,
-           1 / (1 + exp(-(4.75::float8 * t.likeness
-                          + 11.55::float8 * t.cosine
-                          - 9.73::float8))) as confidence
+           1 / (1 + exp(-(m.confidence_lexical * t.likeness
+                          + m.confidence_cosine * t.cosine
+                          + m.confidence_offset))) as confidence
       from base b
      cross join total t
+      left join ragdb_data.embedding_table_version m on m.version = v_version
       left join sentence s on s.chunk_no = b.chunk_no
       left join phrase p on p.chunk_no = b.chunk_no),
   ranked as (

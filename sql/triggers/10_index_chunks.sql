@@ -21,13 +21,13 @@ declare
   v_languages text[];
   v_titles text[];
   v_contents text[];
+  v_version int4;
 begin
   -- Into arrays first: rows of a statement have no statistics, and a join to them may become a loop
   -- over all of them for each.
   select array_agg(n.org_no), array_agg(n.scope_no), array_agg(n.body_no), array_agg(n.chunk_no),
          array_agg(b.language),
-         array_agg(concat_ws(
-           ' ', b.title, array_to_string(array_remove(n.heading_path, b.title), ' '))),
+         array_agg(ragdb_data._full_title(b.title, n.heading_path)),
          array_agg(n.content)
     into v_org_nos, v_scope_nos, v_body_nos, v_chunk_nos, v_languages, v_titles, v_contents
     from new_chunk n
@@ -66,12 +66,15 @@ begin
     from word w
     left join length l on l.chunk_no = w.chunk_no;
 
-  insert into ragdb_data.chunk_vector (org_no, scope_no, chunk_no, body_no, embedding)
-  select c.org_no, c.scope_no, c.chunk_no, c.body_no, e.embedding
-    from unnest(v_org_nos, v_scope_nos, v_chunk_nos, v_body_nos) with ordinality
-           c(org_no, scope_no, chunk_no, body_no, ordinal)
-    join ragdb.embed_batch(v_contents, v_titles) e on e.ordinal = c.ordinal
-   where e.embedding is not null;
+  foreach v_version in array ragdb_data._vector_versions() loop
+    insert into ragdb_data.chunk_vector (org_no, version, scope_no, chunk_no, body_no, embedding)
+    select c.org_no, v_version, c.scope_no, c.chunk_no, c.body_no, e.embedding
+      from unnest(v_org_nos, v_scope_nos, v_chunk_nos, v_body_nos) with ordinality
+             c(org_no, scope_no, chunk_no, body_no, ordinal)
+      join ragdb.embed_batch(v_contents, v_titles, p_version => v_version) e
+        on e.ordinal = c.ordinal
+     where e.embedding is not null;
+  end loop;
   return null;
 end;
 $$;
@@ -121,6 +124,8 @@ begin
   delete from ragdb_data.chunk_vector v
    using old_chunk o
    where v.org_no = o.org_no
+     and v.version = any (array(
+           select generate_series(1, max(t.version)) from ragdb_data.embedding_table_version t))
      and v.chunk_no = o.chunk_no;
   return null;
 end;
