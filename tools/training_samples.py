@@ -51,13 +51,14 @@ TEMPLATES = (
 )
 WORD_TEMPLATES = ("the {}", "{} and more", "about {}", "what is {}?", "a kind of {}", "{} in use")
 
-STOP = frozenset(
-    "a about after all also an and any are as at be because been but by can could did do does for "
-    "from had has have he her his how i if in into is it its may more most no not of on only or "
-    "other our out over she should so some such than that the their them then there these they "
-    "this those to under up use used using was we were what when where which who will with would "
-    "you your".split()
-)
+STOP_WORDS = """
+    a about after all also an and any are as at be because been but by can could did do does for
+    from had has have he her his how i if in into is it its may more most no not of on only or
+    other our out over she should so some such than that the their them then there these they
+    this those to under up use used using was we were what when where which who will with would
+    you your
+"""
+STOP = frozenset(STOP_WORDS.split())
 
 
 class Sample(NamedTuple):
@@ -138,7 +139,7 @@ def document_samples(blocks: Iterable[Block]) -> list[Sample]:
 
 def word_samples(vocabulary: list[str], spell: Callable[[str], list[str]]) -> list[Sample]:
     """Every token alone, in a template and in a random pair; a piece inside a word behind stems."""
-    chance = random.Random(1)
+    chance = random.Random(1)  # noqa: S311
     whole = [token for token in vocabulary if not token.startswith("##")]
     stems = [token for token in whole if token.isascii() and token.isalpha() and len(token) > 3]
     found: list[Sample] = []

@@ -22,10 +22,23 @@ MANIFEST = Path(__file__).with_name("training_sources.toml")
 
 HEADINGS = frozenset({"h1", "h2", "h3", "h4", "title"})
 BLOCKS = frozenset({"p", "para", "li", "dd", "meaning", "caption", "problem", "td"})
-SILENT = frozenset({
-    "script", "style", "pre", "nav", "footer", "head", "metadata", "math", "equation", "code-block",
-    "table", "media", "list",
-})
+SILENT = frozenset(
+    {
+        "script",
+        "style",
+        "pre",
+        "nav",
+        "footer",
+        "head",
+        "metadata",
+        "math",
+        "equation",
+        "code-block",
+        "table",
+        "media",
+        "list",
+    }
+)
 HOLE = "\0"  # where something unreadable stood; a sentence with a hole is no sentence
 
 SENTENCE_END = re.compile(r"(?<=[.?!])[\"')]*\s+(?=[A-Z0-9\"'(])")
@@ -149,6 +162,11 @@ def sources() -> list[Source]:
     return [Source(**entry) for entry in tomllib.loads(MANIFEST.read_text())["source"]]
 
 
+def vocabulary_sum() -> str:
+    """The checksum of the vocabulary that a table is trained for."""
+    return tomllib.loads(MANIFEST.read_text())["vocabulary"]["sha256"]
+
+
 def documents(source: Source, folder: Path) -> Iterator[list[Block]]:
     """The documents of a source, in the order of its archive."""
     if source.commit:
@@ -158,14 +176,16 @@ def documents(source: Source, folder: Path) -> Iterator[list[Block]]:
         if sha256(archive.read_bytes()).hexdigest() != source.sha256:
             raise SystemExit(f"{archive} is not the package the manifest names.")
         command = ["dpkg-deb", "--fsys-tarfile", str(archive)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603
-        with tarfile.open(fileobj=process.stdout, mode="r|") as members:
-            for member in members:
-                read = READERS.get(Path(member.name).suffix)
-                wanted = any(member.name.removeprefix("./").startswith(u) for u in source.under)
-                stream = members.extractfile(member) if member.isfile() else None
-                if read and wanted and stream:
-                    yield read(stream.read().decode("utf-8", "replace"))
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE) as process,  # noqa: S603
+        tarfile.open(fileobj=process.stdout, mode="r|") as members,
+    ):
+        for member in members:
+            read = READERS.get(Path(member.name).suffix)
+            wanted = any(member.name.removeprefix("./").startswith(u) for u in source.under)
+            stream = members.extractfile(member) if member.isfile() else None
+            if read and wanted and stream:
+                yield read(stream.read().decode("utf-8", "replace"))
     if process.returncode:
         raise SystemExit(f"{source.name} could not be read.")
 

@@ -1,6 +1,6 @@
 -- What need not happen while somebody waits.
 
-create or replace function ragdb_data._index_vectors(p_version int4, p_limit int4)
+create or replace function ragdb_data._index_vectors(p_limit int4)
   returns int8
   language plpgsql
   volatile
@@ -11,35 +11,38 @@ as $$
 declare
   c_exact constant int4 := 10000;
   v_org int4 := ragdb.current_org_no();
+  v_version int4;
   v_excess int4;
-  v_indexed int8;
+  v_rows int8;
+  v_indexed int8 := 0;
 begin
-  select count(*) - c_exact into v_excess
-    from (select
-            from ragdb_data.chunk_vector v
-           where v.org_no = v_org and v.version = p_version and not v.is_indexed
-           limit c_exact + p_limit) tail;
-  if v_excess <= 0 then
-    return 0;
-  end if;
-  update ragdb_data.chunk_vector v
-     set is_indexed = true
-    from (select t.chunk_no
-            from ragdb_data.chunk_vector t
-           where t.org_no = v_org and t.version = p_version and not t.is_indexed
-           order by t.chunk_no
-           limit v_excess
-             for update skip locked) oldest
-   where v.org_no = v_org
-     and v.version = p_version
-     and v.chunk_no = oldest.chunk_no;
-  get diagnostics v_indexed = row_count;
+  foreach v_version in array ragdb_data._vector_versions() loop
+    select count(*) - c_exact into v_excess
+      from (select
+              from ragdb_data.chunk_vector v
+             where v.org_no = v_org and v.version = v_version and not v.is_indexed
+             limit c_exact + p_limit) tail;
+    continue when v_excess <= 0;
+    update ragdb_data.chunk_vector v
+       set is_indexed = true
+      from (select t.chunk_no
+              from ragdb_data.chunk_vector t
+             where t.org_no = v_org and t.version = v_version and not t.is_indexed
+             order by t.chunk_no
+             limit v_excess
+               for update skip locked) oldest
+     where v.org_no = v_org
+       and v.version = v_version
+       and v.chunk_no = oldest.chunk_no;
+    get diagnostics v_rows = row_count;
+    v_indexed := v_indexed + v_rows;
+  end loop;
   return v_indexed;
 end;
 $$;
 
-comment on function ragdb_data._index_vectors(int4, int4) is
-$$Move the oldest vectors of a version beyond the 10,000 that search scans anyway into the HNSW index, at most
+comment on function ragdb_data._index_vectors(int4) is
+$$Move the oldest vectors beyond the 10,000 that search scans anyway into the HNSW index, at most
 p_limit; returns how many.$$;
 
 create or replace function ragdb.maintain()
@@ -67,8 +70,7 @@ begin
   get diagnostics v_rows = row_count;
   return query select 'purge postings of deleted chunks'::text, v_rows;
   return query select * from ragdb_data._seal_scopes();
-  return query select 'index vectors'::text, sum(ragdb_data._index_vectors(v, 1000000))
-    from unnest(ragdb_data._vector_versions()) v;
+  return query select 'index vectors'::text, ragdb_data._index_vectors(1000000);
 end;
 $$;
 

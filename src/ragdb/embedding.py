@@ -64,8 +64,9 @@ def load(connection: psycopg.Connection, table: Table | None = None) -> bool:
 
 def _copy(connection: psycopg.Connection, table: Table, version: int) -> None:
     connection.execute(
-        "insert into ragdb_data.embedding_table_version (version, model, checksum,"
-        " confidence_lexical, confidence_cosine, confidence_offset) values (%s, %s, %s, %s, %s, %s)",
+        "insert into ragdb_data.embedding_table_version"
+        " (version, model, checksum, confidence_lexical, confidence_cosine, confidence_offset)"
+        " values (%s, %s, %s, %s, %s, %s)",
         (version, table.model, table.checksum, *table.confidence),
     )
     with connection.cursor().copy(

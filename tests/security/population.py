@@ -36,6 +36,7 @@ def populate(superuser_url: str) -> World:
         # New rows of one find old numbers of the other nowhere.
         populator.restart_numbers(10_000)
         connection.execute("update ragdb_data.chunk_vector set is_indexed = chunk_no % 2 = 0")
+        populator.retrain()
         connection.execute("analyze")
     return World(superuser_url, acme, globex, populator.vocabulary, logins)
 
@@ -47,6 +48,22 @@ class Populator:
         self.connection = connection
         self.vocabulary = Vocabulary()
         self.word = self.vocabulary.word
+
+    def retrain(self) -> None:
+        """A newer embedding table has come, and every organization has yet to change to it."""
+        self.connection.execute(
+            "insert into ragdb_data.embedding_table_version"
+            " select 'newer', 'newer', now(), version + 1, 0, 0, 0"
+            " from ragdb_data.embedding_table_version"
+        )
+        self.connection.execute(
+            "insert into ragdb_data.embedding_token (version, token, embedding)"
+            " select version + 1, token, embedding from ragdb_data.embedding_token"
+        )
+        self.connection.execute(
+            "insert into ragdb_data.outdated_scope (org_no, scope_no, version)"
+            " select org_no, scope_no, 1 from ragdb_data.scope"
+        )
 
     def organization(self, domain: str, guest: str) -> Party:
         party = Party(domain, slug=self.word(domain))

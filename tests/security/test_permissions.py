@@ -32,6 +32,7 @@ NEEDS = {
     "get_document": {"rag:read"},
     "list_documents": {"rag:read"},
     "maintain": {"data:write"},
+    "reembed": {"data:write"},
     "put_document": {"data:write"},
     "put_documents": {"data:write"},
     "require": {"rag:read"},
