@@ -177,7 +177,8 @@ def main() -> None:
     vectors = teacher.encode(texts)
     filled = np.asarray(counts.sum(1)).ravel() > 0
     counts, vectors = counts[filled], vectors[filled]
-    missing = [t for n, t in enumerate(vocabulary) if kept[n] and not counts[:, [n]].nnz]
+    seen = counts.getnnz(axis=0) > 0
+    missing = [token for n, token in enumerate(vocabulary) if kept[n] and not seen[n]]
     if missing:
         raise SystemExit(f"No text has the tokens {missing[:10]}.")
 

@@ -26,6 +26,8 @@ LIMITS = {
     "term": 2500,
 }
 WORDNET_LIMITS = {"definition": 45_000, "sentence": 15_000, "term": 35_000, "asked": 12_000}
+# And of all sources together: what half an hour encodes.
+CAPS = {"sentence": 20_000, "passage": 4_000, "definition": 15_000, "term": 10_000}
 
 TEMPLATES = (
     "what is {}",
@@ -179,4 +181,13 @@ def collect(folder: Path, exclusion: Exclusion) -> tuple[list[Sample], dict[str,
                 seen.add(sample.text)
                 chosen.append(sample)
                 kept += 1
-    return chosen, dropped
+    return capped(chosen), dropped
+
+
+def capped(samples: list[Sample]) -> list[Sample]:
+    """The first of the shuffle of each kind, in their own order."""
+    allowed: set[str] = set()
+    for kind in {sample.kind for sample in samples}:
+        texts = sorted((s.text for s in samples if s.kind == kind), key=order)
+        allowed.update(texts[: CAPS.get(kind)])
+    return [sample for sample in samples if sample.text in allowed]

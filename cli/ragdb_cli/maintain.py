@@ -29,13 +29,16 @@ def cli(session: Session) -> None:
 def _reembed(client: Client, tell: Callable[[str], None]) -> list[dict[str, object]]:
     """Batch by batch, each in a transaction of its own: interrupted, the next run goes on."""
     embedded = dropped = 0
+    remaining = None
     while True:
         step = client.call("reembed")[0]
         embedded += step["embedded"]
         dropped += step["dropped"]
-        if not step["remaining"] or not (step["embedded"] or step["dropped"]):
+        # No fewer than before: another session is at it.
+        if step["remaining"] in (0, remaining):
             break
-        tell(f"Embedding chunks anew: {step['remaining']:,} left")
+        remaining = step["remaining"]
+        tell(f"Embedding chunks anew: {remaining:,} left")
     tell("Cleaning up")
     return [
         {"task": "embed chunks with the newest table", "rows": embedded},

@@ -66,8 +66,8 @@ create or replace function ragdb_data._embedding_version()
 as $$
 begin
   return coalesce(
-    (select min(o.version)
-       from ragdb_data.outdated_scope o
+    (select o.version
+       from ragdb_data.outdated_organization o
       where o.org_no = ragdb.current_org_no()),
     (select max(t.version) from ragdb_data.embedding_table_version t));
 end;

@@ -1,8 +1,8 @@
--- A retrained embedding table comes into use. The upgrade loads it beside the old one and marks the
--- scopes of every organization that has vectors outdated; from then on new chunks are embedded with
--- both. reembed() gives the others their new vectors, batch by batch, in front of running searches,
--- which keep to the old table and the old vectors. Deleting the marks turns the organization to the
--- new ones, all at once; the old vectors are dropped after that.
+-- A retrained embedding table comes into use. The upgrade loads it beside the old one and marks every
+-- organization that has vectors as outdated; from then on its new chunks are embedded with both.
+-- reembed() gives the others their new vectors, batch by batch, while searches keep to the old table
+-- and the old vectors. Deleting the mark turns the organization to the new ones, all at once; the
+-- old vectors are dropped after that.
 
 create or replace function ragdb_data._vector_versions()
   returns int4[]
@@ -114,8 +114,9 @@ as $$
 declare
   v_org int4 := ragdb.require('data:write');
   v_scopes int4[] := ragdb.current_scopes();
-  v_newest int4 := (select max(t.version) from ragdb_data.embedding_table_version t);
-  v_scope record;
+  v_newest int4;
+  v_current int4;
+  v_outdated ragdb_data.outdated_organization;
   v_chunks int8[];
   v_left int4 := p_limit;
 begin
@@ -128,35 +129,35 @@ begin
 
   -- One at a time in an organization. Not waited for: anybody may hold an advisory lock.
   if pg_try_advisory_xact_lock(hashtextextended('ragdb.reembed', v_org)) then
-    for v_scope in
-      select o.scope_no, o.done_to
-        from ragdb_data.outdated_scope o
-       where o.org_no = v_org and o.scope_no = any (v_scopes) and o.done_to is not null
-       order by o.scope_no
-    loop
+    select * into v_outdated
+      from ragdb_data.outdated_organization o
+     where o.org_no = v_org
+       for update;
+    -- After the lock, which an upgrade takes too: it may have brought the next table.
+    v_newest := (select max(t.version) from ragdb_data.embedding_table_version t);
+    for v_place in 1 .. coalesce(cardinality(v_outdated.scopes), 0) loop
       exit when v_left = 0;
+      continue when v_outdated.scopes[v_place] <> all (v_scopes);
       v_chunks := array(select c.chunk_no
                           from ragdb_data.chunk c
                          where c.org_no = v_org
-                           and c.scope_no = v_scope.scope_no
-                           and c.chunk_no > v_scope.done_to
+                           and c.scope_no = v_outdated.scopes[v_place]
+                           and c.chunk_no > v_outdated.done_to[v_place]
                          order by c.chunk_no
                          limit v_left);
       embedded := embedded + ragdb_data._embed_chunks(v_chunks, v_newest);
-      update ragdb_data.outdated_scope o
-         set done_to = case when cardinality(v_chunks) = v_left then v_chunks[v_left] end
-       where o.org_no = v_org and o.scope_no = v_scope.scope_no;
       v_left := v_left - cardinality(v_chunks);
+      v_outdated.done_to[v_place] := case when v_left = 0
+                                       then v_chunks[cardinality(v_chunks)] end;
     end loop;
 
-    -- The organization turns to the newest table.
-    delete from ragdb_data.outdated_scope o
-     where o.org_no = v_org
-       and not exists (select
-                         from ragdb_data.outdated_scope p
-                        where p.org_no = v_org and p.done_to is not null);
-
-    if not exists (select from ragdb_data.outdated_scope o where o.org_no = v_org) then
+    select coalesce(array_agg(u.scope_no), '{}'), coalesce(array_agg(u.done_to), '{}')
+      into v_outdated.scopes, v_outdated.done_to
+      from unnest(v_outdated.scopes, v_outdated.done_to) u(scope_no, done_to)
+     where u.done_to is not null;
+    if v_outdated.scopes = '{}' then
+      -- The organization turns to the newest table.
+      delete from ragdb_data.outdated_organization o where o.org_no = v_org;
       v_chunks := array(select v.chunk_no
                           from ragdb_data.chunk_vector v
                          where v.org_no = v_org and v.version < v_newest
@@ -169,22 +170,28 @@ begin
          and v.version = any (array(select generate_series(1, v_newest - 1)))
          and v.chunk_no = any (v_chunks);
       get diagnostics dropped = row_count;
+    else
+      update ragdb_data.outdated_organization o
+         set scopes = v_outdated.scopes, done_to = v_outdated.done_to
+       where o.org_no = v_org;
     end if;
   end if;
 
-  select count(*) into remaining
-    from ragdb_data.outdated_scope o
-    join ragdb_data.chunk c on c.org_no = o.org_no
-                           and c.scope_no = o.scope_no
-                           and c.chunk_no > o.done_to
+  select coalesce(max(cardinality(o.scopes)), 0) into scopes_left
+    from ragdb_data.outdated_organization o
    where o.org_no = v_org;
-  v_newest := ragdb_data._embedding_version();
-  remaining := remaining + (select count(*)
-                              from ragdb_data.chunk_vector v
-                             where v.org_no = v_org and v.version < v_newest);
-  scopes_left := (select count(*)
-                    from ragdb_data.outdated_scope o
-                   where o.org_no = v_org and o.done_to is not null);
+  v_current := ragdb_data._embedding_version();
+  select (select count(*)
+            from ragdb_data.outdated_organization o
+           cross join lateral unnest(o.scopes, o.done_to) u(scope_no, done_to)
+            join ragdb_data.chunk c on c.org_no = v_org
+                                   and c.scope_no = u.scope_no
+                                   and c.chunk_no > u.done_to
+           where o.org_no = v_org)
+         + (select count(*)
+              from ragdb_data.chunk_vector v
+             where v.org_no = v_org and v.version < v_current)
+    into remaining;
   return next;
 end;
 $$;

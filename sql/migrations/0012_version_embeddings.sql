@@ -31,13 +31,12 @@ drop index ragdb_data.chunk_vector_tail_idx;
 create index chunk_vector_tail_idx on ragdb_data.chunk_vector (org_no, version, chunk_no)
   where not is_indexed;
 
--- The scopes of the organizations whose vectors are still of an older table: none most of the time.
--- done_to: chunks up to it have a new vector; null when all of them have.
-create table ragdb_data.outdated_scope (
-  org_no    int4 not null,
-  scope_no  int4 not null,
-  version   int2 not null references ragdb_data.embedding_table_version,
-  done_to   int8 default 0,
-  primary key (org_no, scope_no),
-  foreign key (org_no, scope_no) references ragdb_data.scope on delete cascade
+-- Organizations whose vectors are still of an older table: none most of the time. scopes: those with
+-- chunks to embed; done_to: the chunk up to which each of them is done.
+create table ragdb_data.outdated_organization (
+  org_no   int4 primary key references ragdb_data.organization on delete cascade,
+  version  int2 not null references ragdb_data.embedding_table_version,
+  scopes   int4[] not null,
+  done_to  int8[] not null,
+  check (cardinality(scopes) = cardinality(done_to))
 );

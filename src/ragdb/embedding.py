@@ -81,18 +81,19 @@ def _copy(connection: psycopg.Connection, table: Table, version: int) -> None:
 
 def _mark_outdated(connection: psycopg.Connection, version: int) -> None:
     """Let every organization go on with the table that its vectors are of."""
-    connection.execute("update ragdb_data.outdated_scope set done_to = 0")
     connection.execute(
-        "insert into ragdb_data.outdated_scope (org_no, scope_no, version)"
-        " select s.org_no, s.scope_no, %s from ragdb_data.scope s"
+        "insert into ragdb_data.outdated_organization (org_no, version, scopes, done_to)"
+        " select s.org_no, %s, array_agg(s.scope_no order by s.scope_no), array_agg(0)"
+        " from ragdb_data.scope s"
         " where exists (select from ragdb_data.chunk_vector v where v.org_no = s.org_no)"
-        " and not exists (select from ragdb_data.outdated_scope o where o.org_no = s.org_no)",
+        " group by s.org_no"
+        " on conflict (org_no) do update set scopes = excluded.scopes, done_to = excluded.done_to",
         (version - 1,),
     )
 
 
 def _drop_unused(connection: psycopg.Connection, version: int) -> None:
-    used = "select %s union select o.version from ragdb_data.outdated_scope o"
+    used = "select %s union select o.version from ragdb_data.outdated_organization o"
     for table in ("embedding_token", "embedding_table_version"):
         query = f"delete from ragdb_data.{table} where version not in ({used})"  # noqa: S608
         connection.execute(query.encode(), (version,))

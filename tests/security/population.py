@@ -61,8 +61,9 @@ class Populator:
             " select version + 1, token, embedding from ragdb_data.embedding_token"
         )
         self.connection.execute(
-            "insert into ragdb_data.outdated_scope (org_no, scope_no, version)"
-            " select org_no, scope_no, 1 from ragdb_data.scope"
+            "insert into ragdb_data.outdated_organization (org_no, version, scopes, done_to)"
+            " select org_no, 1, array_agg(scope_no), array_agg(0)"
+            " from ragdb_data.scope group by org_no"
         )
 
     def organization(self, domain: str, guest: str) -> Party:
