@@ -31,10 +31,12 @@ from training_texts import Exclusion, vocabulary_sum
 from ragdb.embedding import FORMAT, HEADER, MAGIC
 
 DIMENSIONS = 256
-BATCH = 256
-EPOCHS = 6
-RATE, LAST_RATE = 0.012, 0.0015
+BATCH = 512
+EPOCHS = 5
+RATE, LAST_RATE = 0.015, 0.0015
 CONTRAST, SHARPNESS = 0.1, 20.0
+# How much a text counts: words alone are there to be known at all, passages are what is searched.
+WEIGHTS = {"word": 0.25, "term": 0.5, "asked": 0.5, "question": 1.5, "sentence": 2, "passage": 3}
 # Of the confidence that a search's answer is in the corpus: lexical match, best cosine, offset.
 CONFIDENCE = (4.75, 11.55, -9.73)
 
@@ -88,12 +90,12 @@ def start(counts: sparse.csr_matrix, targets: Floats) -> Floats:
     return (table - 0.7 * targets.mean(0) * (weight > 0)).astype(np.float32)
 
 
-def fit(counts: sparse.csr_matrix, targets: Floats, table: Floats, seed: int = 0) -> Floats:
+def fit(counts: sparse.csr_matrix, targets: Floats, weights: Floats, table: Floats) -> Floats:
     """Adam over the rows that a batch touches.
 
     The loss: 1 - cosine, and the cross entropy of telling a text's own target from the batch's.
     """
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     first, second = np.zeros_like(table), np.zeros_like(table)
     steps = np.zeros((len(table), 1), np.int32)
     batches = counts.shape[0] // BATCH
@@ -114,7 +116,8 @@ def fit(counts: sparse.csr_matrix, targets: Floats, table: Floats, seed: int = 0
             chance = np.exp(logits - logits.max(1, keepdims=True))
             chance /= chance.sum(1, keepdims=True)
             chance[diagonal, diagonal] -= 1
-            slope = (CONTRAST * SHARPNESS * (chance @ aims) - aims) / BATCH
+            share = weights[chosen] / weights[chosen].sum()
+            slope = CONTRAST * SHARPNESS / BATCH * (chance @ aims) - share[:, None] * aims
             slope = (slope - (slope * points).sum(1, keepdims=True) * points) / norms
             slope = part.T @ slope
 
@@ -177,6 +180,7 @@ def main() -> None:
     vectors = teacher.encode(texts)
     filled = np.asarray(counts.sum(1)).ravel() > 0
     counts, vectors = counts[filled], vectors[filled]
+    weights = np.array([WEIGHTS.get(sample.kind, 1) for sample in samples], np.float32)[filled]
     seen = counts.getnnz(axis=0) > 0
     missing = [token for n, token in enumerate(vocabulary) if kept[n] and not seen[n]]
     if missing:
@@ -186,7 +190,7 @@ def main() -> None:
     if arguments.basis:
         np.save(arguments.basis, basis)
     targets = unit(vectors @ basis)
-    table = fit(counts, targets, start(counts, targets))
+    table = fit(counts, targets, weights, start(counts, targets))
     arguments.output.write_bytes(pack(table, vocabulary, arguments.model))
 
 
