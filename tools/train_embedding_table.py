@@ -38,7 +38,7 @@ CONTRAST, SHARPNESS = 0.1, 20.0
 # How much a text counts: words alone are there to be known at all, passages are what is searched.
 WEIGHTS = {"word": 0.25, "term": 0.5, "asked": 0.5, "question": 1.5, "sentence": 2, "passage": 3}
 # Of the confidence that a search's answer is in the corpus: lexical match, best cosine, offset.
-CONFIDENCE = (4.75, 11.55, -9.73)
+CONFIDENCE = (5.70, 13.74, -10.17)
 
 IDEOGRAPHS = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
 
