@@ -43,7 +43,7 @@ $$;
 
 comment on function ragdb_data._index_vectors(int4) is
 $$Move the oldest vectors beyond the 10,000 that search scans anyway into the HNSW index, at most
-p_limit; returns how many.$$;
+p_limit of each table's version; returns how many.$$;
 
 create or replace function ragdb.maintain()
   returns table (task text, rows int8)

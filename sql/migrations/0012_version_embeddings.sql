@@ -31,8 +31,8 @@ drop index ragdb_data.chunk_vector_tail_idx;
 create index chunk_vector_tail_idx on ragdb_data.chunk_vector (org_no, version, chunk_no)
   where not is_indexed;
 
--- Organizations whose vectors are still of an older table: none most of the time. scopes: those with
--- chunks to embed; done_to: the chunk up to which each of them is done.
+-- Organizations whose vectors are still of an older table: none most of the time. scopes: those
+-- with chunks to embed; done_to: the chunk up to which each of them is done.
 create table ragdb_data.outdated_organization (
   org_no   int4 primary key references ragdb_data.organization on delete cascade,
   version  int2 not null references ragdb_data.embedding_table_version,

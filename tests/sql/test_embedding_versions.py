@@ -8,16 +8,19 @@ at every step, and would be off as soon as one table's vectors met the other's.
 from __future__ import annotations
 
 from array import array
+from dataclasses import replace
 from functools import cache
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-import conftest
-from conftest import Organization
 from ragdb import embedding
 from ragdb.db import Caller, Database
+
+if TYPE_CHECKING:
+    from conftest import Organization, TestDatabase
 
 TEXTS = (
     "The harbour master closes the lock gates at high tide.",
@@ -136,7 +139,7 @@ def test_chunks_that_come_and_go_meanwhile(db: psycopg.Connection, acme: Organiz
 
 
 def test_an_interrupted_batch_leaves_nothing_and_the_next_goes_on(
-    database: conftest.TestDatabase, db: psycopg.Connection, acme: Organization
+    database: TestDatabase, db: psycopg.Connection, acme: Organization
 ) -> None:
     fill(acme)
     arrive(db, "a")
@@ -181,7 +184,7 @@ def test_what_the_caller_may_not_see_waits_for_somebody_who_may(
         member, "put_document",
         p_content="My own notes about the gates of the harbour.", p_visibility="private",
     )  # fmt: skip
-    bo = Organization("acme", member, acme.database)
+    bo = replace(acme, key=member)
     before, bo_before = scores(acme), scores(bo)
     assert len(bo_before) == len(before) + 1
 
@@ -213,7 +216,7 @@ def test_a_third_table_before_the_second_is_done(
 
 
 def test_a_writer_from_before_the_upgrade_is_made_up_for(
-    database: conftest.TestDatabase, db: psycopg.Connection, acme: Organization
+    database: TestDatabase, db: psycopg.Connection, acme: Organization
 ) -> None:
     fill(acme)
     before = scores(acme)
