@@ -1,8 +1,8 @@
 -- A retrained embedding table comes into use. The upgrade loads it beside the old one and marks
 -- every organization that has vectors as outdated; from then on its new chunks are embedded with
--- both. reembed() gives the others their new vectors, batch by batch, while searches keep to the old
--- table and the old vectors. Deleting the mark turns the organization to the new ones, all at once;
--- the old vectors are dropped after that.
+-- both. reembed() gives the others their new vectors, batch by batch, while searches keep to the
+-- old table and the old vectors. Deleting the mark turns the organization to the new ones, all at
+-- once; the old vectors are dropped after that.
 
 create or replace function ragdb_data._vector_versions()
   returns int4[]
