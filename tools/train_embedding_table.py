@@ -9,8 +9,9 @@ clones. VOCABULARY is vocab.txt of bert-base-uncased (Apache-2.0); the manifest 
 trained on. Encoding takes about half an hour of one core and is cached, training five minutes.
 
 A table is fitted so that the sum of a text's rows points where the teacher's vector of the text
-points, in 256 of its 384 dimensions: the principal ones of the training texts. Two runs give the
-same file on the same kind of processor; see minilm.py for how far another may be off.
+points, in 256 of its 384 dimensions: the principal ones of the training texts. Their basis is written
+beside OUTPUT as .basis. Two runs over one cache give the same files; minilm.py says how far the cache
+of another run may be off. After training, measure, and fit CONFIDENCE anew.
 """
 
 from __future__ import annotations
@@ -160,7 +161,6 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="of the teacher's vectors")
     parser.add_argument("--exclude", type=Path, action="append", default=[])
     parser.add_argument("--model", default="minilm-256-2", help="version name stored in the file")
-    parser.add_argument("--basis", type=Path, help="write the 384 x 256 basis there (npy)")
     arguments = parser.parse_args()
 
     content = arguments.vocabulary.read_bytes()
@@ -187,11 +187,10 @@ def main() -> None:
         raise SystemExit(f"No text has the tokens {missing[:10]}.")
 
     basis = principal(vectors)
-    if arguments.basis:
-        np.save(arguments.basis, basis)
     targets = unit(vectors @ basis)
     table = fit(counts, targets, weights, start(counts, targets))
     arguments.output.write_bytes(pack(table, vocabulary, arguments.model))
+    arguments.output.with_suffix(".basis").write_bytes(basis.astype("<f4").tobytes())
 
 
 def _per_kind(samples: list[Sample]) -> dict[str, int]:
