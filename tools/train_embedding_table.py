@@ -9,9 +9,9 @@ clones. VOCABULARY is vocab.txt of bert-base-uncased (Apache-2.0); the manifest 
 trained on. Encoding takes about half an hour of one core and is cached, training five minutes.
 
 A table is fitted so that the sum of a text's rows points where the teacher's vector of the text
-points, in 256 of its 384 dimensions: the principal ones of the training texts. Their basis is written
-beside OUTPUT as .basis. Two runs over one cache give the same files; minilm.py says how far the cache
-of another run may be off. After training, measure, and fit CONFIDENCE anew.
+points, in 256 of its 384 dimensions: the principal ones of the training texts, whose basis is
+written beside OUTPUT as .basis. Two runs over one cache give the same files; minilm.py says how far
+the cache of another run may be off. After training, measure, and fit CONFIDENCE anew.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ The shipped file, little endian:
     scales   one float32 per row
     rows     one int8 per dimension; a token's vector is its row times its scale
 
-Beside it, minilm_256.basis takes a unit vector of all-MiniLM-L6-v2 into the table's space: 384 x 256
-float32, row by row, to multiply it by before bringing it to unit length again.
+Beside it, minilm_256.basis takes a unit vector of all-MiniLM-L6-v2 into the table's space: 384 x
+256 float32, row by row, to multiply it by before bringing it to unit length again.
 """
 
 from __future__ import annotations
