@@ -50,7 +50,7 @@ class Populator:
         self.word = self.vocabulary.word
 
     def retrain(self) -> None:
-        """A newer embedding table has come, and every organization has yet to change to it."""
+        """A newer embedding table has come; only what members share is left to be embedded."""
         self.connection.execute(
             "insert into ragdb_data.embedding_table_version"
             " select 'newer', 'newer', now(), version + 1, 0, 0, 0"
@@ -63,7 +63,7 @@ class Populator:
         self.connection.execute(
             "insert into ragdb_data.outdated_organization (org_no, version, scopes, done_to)"
             " select org_no, 1, array_agg(scope_no), array_agg(0)"
-            " from ragdb_data.scope group by org_no"
+            " from ragdb_data.scope where user_no is null group by org_no"
         )
 
     def organization(self, domain: str, guest: str) -> Party:
