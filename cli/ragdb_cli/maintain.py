@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
 from ragdb_cli.command import command
-from ragdb_cli.session import Session
+from ragdb_cli.session import Client, Session
 
 if TYPE_CHECKING:
     from psycopg.rows import DictRow
@@ -20,10 +21,12 @@ _STEP = 8_000
 def cli(session: Session) -> None:
     """Clean up what deletes left behind; safe at any time, and searches are faster after it.
 
-    Works in steps, each a transaction: interrupted, it goes on from there the next time.
+    Works in steps, each a transaction: interrupted, it goes on from there the next time. After an
+    upgrade that brought a retrained embedding table it also gives every chunk its new vector;
+    searches go on with the old ones until all of them have it.
     """
-    done: dict[str, int] = {}
     with session.member() as client, session.output.status("Cleaning up") as tell:
+        done = _reembed(client, tell)
         while True:
             rows = client.call("maintain", p_limit=_STEP)
             for row in rows:
@@ -37,3 +40,23 @@ def cli(session: Session) -> None:
         session.output.document({"tasks": tasks})
     else:
         session.output.table(tasks, ("task", "rows"))
+
+
+def _reembed(client: Client, tell: Callable[[str], None]) -> dict[str, int]:
+    embedded = dropped = 0
+    remaining = None
+    while True:
+        step = client.call("reembed")[0]
+        embedded += step["embedded"]
+        dropped += step["dropped"]
+        # No fewer than before: another session is at it.
+        if step["remaining"] in (0, remaining):
+            break
+        remaining = step["remaining"]
+        tell(f"Embedding chunks anew: {remaining:,} left")
+    tell("Cleaning up")
+    return {
+        "embed chunks with the newest table": embedded,
+        "drop vectors of older tables": dropped,
+        "scopes of others still to embed": step["scopes_left"],
+    }

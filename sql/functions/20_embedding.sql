@@ -55,7 +55,30 @@ ligatures and full-width forms become plain letters. The result is the same in e
 Example: select ragdb.words('Crème brûlée, 24/7') gives {creme,brulee,24,7}.$$;
 
 
-create or replace function ragdb_data._word_pieces(p_words text[])
+create or replace function ragdb_data._embedding_version()
+  returns int4
+  language plpgsql
+  stable
+  parallel safe
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
+as $$
+begin
+  return coalesce(
+    (select o.version
+       from ragdb_data.outdated_organization o
+      where o.org_no = ragdb.current_org_no()),
+    (select max(t.version) from ragdb_data.embedding_table_version t));
+end;
+$$;
+
+comment on function ragdb_data._embedding_version() is
+$$The version of the embedding table that the caller's organization is searched with: the newest,
+or, while ragdb.reembed() has not finished, the one before.$$;
+
+
+create or replace function ragdb_data._word_pieces(p_words text[], p_version int4)
   returns table (word text, embedding public.halfvec)
   language plpgsql
   stable strict parallel safe
@@ -82,7 +105,8 @@ begin
       left join lateral (
              select e.token, e.embedding
                from ragdb_data.embedding_token e
-              where e.token = any (array(
+              where e.version = p_version
+                and e.token = any (array(
                       select p.prefix
                              || left(p.rest, generate_series(1, least(18, length(p.rest))))))
               order by e.token desc
@@ -93,14 +117,14 @@ begin
 end;
 $$;
 
-comment on function ragdb_data._word_pieces(text[]) is
+comment on function ragdb_data._word_pieces(text[], int4) is
 $$The vectors of the tokens that spell each word, a row per token and word.
 
 Takes the longest token that fits, again and again (WordPiece); a character that no token starts
 with is skipped. A word of more than 100 characters has no rows.$$;
 
 
-create or replace function ragdb_data._word_embeddings(p_words text[])
+create or replace function ragdb_data._word_embeddings(p_words text[], p_version int4)
   returns table (word text, embedding public.vector)
   language plpgsql
   stable strict parallel safe
@@ -113,7 +137,7 @@ begin
   with known as materialized (
     select e.token as word, e.embedding::public.vector as embedding
       from ragdb_data.embedding_token e
-     where e.token = any (p_words)
+     where e.version = p_version and e.token = any (p_words)
   )
   select k.word, k.embedding from known k
   union all
@@ -121,12 +145,12 @@ begin
     from ragdb_data._word_pieces(array(
            select u.word collate "C" from unnest(p_words) u (word)
            except
-           select k.word from known k)) p
+           select k.word from known k), p_version) p
    group by p.word;
 end;
 $$;
 
-comment on function ragdb_data._word_embeddings(text[]) is
+comment on function ragdb_data._word_embeddings(text[], int4) is
 $$The vector of each word: its token's, or the sum of those that spell it.
 
 A word that no token has a part in has no row, nor has a repeated word two.$$;
@@ -140,9 +164,11 @@ create or replace function ragdb.embed(p_text text)
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_generic_plan
 as $$
+declare
+  v_version int4 := ragdb_data._embedding_version();
 begin
   return (select public.l2_normalize(public.sum(p.embedding::public.vector))::public.halfvec
-            from ragdb_data._word_pieces(ragdb.words(p_text)) p);
+            from ragdb_data._word_pieces(ragdb.words(p_text), v_version) p);
 end;
 $$;
 
@@ -157,7 +183,8 @@ Example: select ragdb.embed('rotate keys') operator(public.<=>) ragdb.embed('cha
 create or replace function ragdb.embed_batch(
   p_texts        text[],
   p_titles       text[] default null,
-  p_title_weight float8 default 0.3)
+  p_title_weight float8 default 0.3,
+  p_version      int4 default null)
   returns table (ordinal int, embedding public.halfvec)
   language plpgsql
   stable parallel safe
@@ -168,6 +195,7 @@ create or replace function ragdb.embed_batch(
 as $$
 declare
   v_title_weight constant public.vector := array_fill(p_title_weight::real, array[256]);
+  v_version constant int4 := coalesce(p_version, ragdb_data._embedding_version());
 begin
   if cardinality(p_titles) <> coalesce(cardinality(p_texts), 0) then
     raise exception 'There are not as many titles as texts.'
@@ -198,7 +226,8 @@ begin
   direction as materialized (
     select o.passage_no, public.l2_normalize(public.sum(w.embedding)) as unit
       from occurrence o
-      join ragdb_data._word_embeddings(array(select distinct d.word from occurrence d)) w
+      join ragdb_data._word_embeddings(
+             array(select distinct d.word from occurrence d), v_version) w
         on w.word = o.word collate "C"
      group by o.passage_no
   )
@@ -216,11 +245,12 @@ begin
 end;
 $$;
 
-comment on function ragdb.embed_batch(text[], text[], float8) is
+comment on function ragdb.embed_batch(text[], text[], float8, int4) is
 $$The embeddings of many texts, each with its title folded in.
 
 Returns a row per text, in order. An embedding is text + weight * title, all at unit length; a text
 without known words has the direction of its title, and null when that has none either.
-Every distinct word and title is looked up once.
+Every distinct word and title is looked up once. p_version: of the embedding table, default the one
+that the caller's organization is searched with.
 Raises PT400 titles_mismatch when there are titles but not one per text.
 Example: select * from ragdb.embed_batch(array['First text.', 'Second text.']);$$;

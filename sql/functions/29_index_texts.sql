@@ -20,7 +20,7 @@ $$Whether both legs see the same words in a text: Latin, Greek and Cyrillic lett
 punctuation, but no combining marks, superscripts or other letters in disguise.$$;
 
 create or replace function ragdb_data._index_texts(
-  p_language text, p_titles text[], p_contents text[])
+  p_language text, p_titles text[], p_contents text[], p_version int4)
   returns table (ordinal int4, terms int4[], embedding public.halfvec)
   language plpgsql
   stable
@@ -104,7 +104,7 @@ begin
       from ragdb_data._word_embeddings(array(
              select v.word from vocabulary v where octet_length(v.word) = length(v.word)
              union
-             select s.part from spelling s)) e),
+             select s.part from spelling s), p_version) e),
   meaning as (
     select p.word, p.embedding from part p where octet_length(p.word) = length(p.word)
     union all
@@ -136,6 +136,6 @@ begin
 end;
 $$;
 
-comment on function ragdb_data._index_texts(text, text[], text[]) is
+comment on function ragdb_data._index_texts(text, text[], text[], int4) is
 $$Stems and vector of each of the texts under its title: as _terms() of the title, 0, _terms() of
 the text, and as embed_batch().$$;

@@ -19,6 +19,7 @@ declare
   c_small constant int4 := 2000;
   c_exact constant int4 := 10000;
   c_share constant int4 := 8;
+  v_version constant int4 := ragdb_data._embedding_version();
   v_vectors float8;
 begin
   strategy := 'none';
@@ -40,6 +41,7 @@ begin
       from ((select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
                from ragdb_data.chunk_vector e
               where e.org_no = p_org_no
+                and e.version = v_version
                 and e.is_indexed
                 and e.scope_no = any (p_scopes)
                 and (p_bodies is null or e.body_no in (select unnest(p_bodies)))
@@ -49,6 +51,7 @@ begin
             (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
                from ragdb_data.chunk_vector e
               where e.org_no = p_org_no
+                and e.version = v_version
                 and not e.is_indexed
                 and e.scope_no = any (p_scopes)
                 and (p_bodies is null or e.body_no in (select unnest(p_bodies)))
@@ -66,6 +69,7 @@ begin
         from (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
                 from ragdb_data.chunk_vector e
                where e.org_no = p_org_no
+                 and e.version = v_version
                  and e.scope_no = any (p_scopes)
                  and (p_bodies is null or e.body_no in (select unnest(p_bodies)))
                order by (e.embedding operator(public.<=>) p_embedding) + 0, e.chunk_no
@@ -77,6 +81,7 @@ begin
         from (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
                 from ragdb_data.chunk_vector e
                where e.org_no = p_org_no
+                 and e.version = v_version
                  and e.chunk_no = any (p_chunks)
                order by (e.embedding operator(public.<=>) p_embedding) + 0, e.chunk_no
                limit p_depth) v;

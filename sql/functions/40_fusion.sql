@@ -42,6 +42,7 @@ declare
                          then array(select unnest(p_sealed_chunks)
                                     union
                                     select unnest(p_vector_chunks)) end;
+  v_version int4 := ragdb_data._embedding_version();
 begin
   select array_agg(u.term), array_agg(u.frequency)
     into v_distinct, v_frequencies
@@ -142,6 +143,7 @@ begin
           from ragdb_data.chunk_vector v
          where p_mode = 'hybrid'
            and v.org_no = p_org_no
+           and v.version = v_version
            and v.chunk_no = any (array(select c.chunk_no from candidate c where c.cosine is null))
         offset 0) e on e.chunk_no = c.chunk_no),
   base as materialized (
@@ -196,11 +198,12 @@ begin
     select b.*,
            coalesce(p.idf / nullif(t.lexical, 0), 0) as phrase,
            least(coalesce(s.idf / nullif(t.idf, 0), 0), 1) as sentence,
-           1 / (1 + exp(-(4.75::float8 * t.likeness
-                          + 11.55::float8 * t.cosine
-                          - 9.73::float8))) as confidence
+           1 / (1 + exp(-(m.confidence_lexical * t.likeness
+                          + m.confidence_cosine * t.cosine
+                          + m.confidence_offset))) as confidence
       from base b
      cross join total t
+      left join ragdb_data.embedding_table_version m on m.version = v_version
       left join sentence s on s.chunk_no = b.chunk_no
       left join phrase p on p.chunk_no = b.chunk_no),
   ranked as (

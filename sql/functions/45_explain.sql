@@ -96,6 +96,7 @@ begin
              select 1 + count(*)::int4
                from ragdb_data.chunk_vector o
               where o.org_no = v_org
+                and o.version = v.version
                 and o.scope_no = any (v_scopes)
                 and (o.embedding operator(public.<=>) v_embedding) + 0
                     < (v.embedding operator(public.<=>) v_embedding))) end,
@@ -129,9 +130,11 @@ begin
        where c.org_no = v_org and c.chunk_no = w.chunk_no
       offset 0) k on true
     left join lateral (
-      select e.embedding
+      select e.version, e.embedding
         from ragdb_data.chunk_vector e
-       where e.org_no = v_org and e.chunk_no = w.chunk_no
+       where e.org_no = v_org
+         and e.version = (select ragdb_data._embedding_version())
+         and e.chunk_no = w.chunk_no
       offset 0) v on true
     left join lateral (
       select sum(ln(1 + (b.n - f.df + 0.5::float8) / (f.df + 0.5::float8))

@@ -14,7 +14,8 @@ declare
   v_org int4 := ragdb.current_org_no();
   v_scopes int4[] := ragdb.current_scopes();
   v_excess int4;
-  v_indexed int8;
+  v_rows int8;
+  v_indexed int8 := 0;
 begin
   select count(*) - p_leave into v_excess
     from (select
@@ -26,12 +27,13 @@ begin
   end if;
   update ragdb_data.chunk_vector v
      set is_indexed = true
-    from (select t.chunk_no
+    from (select t.version, t.chunk_no
             from ragdb_data.chunk_vector t
            where t.org_no = v_org and t.scope_no = any (v_scopes) and not t.is_indexed
            limit v_excess
              for update skip locked) oldest
    where v.org_no = v_org
+     and v.version = oldest.version
      and v.chunk_no = oldest.chunk_no;
   get diagnostics v_indexed = row_count;
   return v_indexed;

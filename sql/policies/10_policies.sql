@@ -101,6 +101,8 @@ begin
   loop
     perform ragdb_private.protect(v_table::regclass, c_scope, false, format(c_may, 'data:write'));
   end loop;
+  perform ragdb_private.protect('ragdb_data.outdated_organization', c_org, false,
+                                format(c_may, 'data:write'));
   foreach v_table in array '{answer,answer_citation}'::text[] loop
     perform ragdb_private.protect(format('ragdb_data.%I', v_table), c_own, true,
                                   format(c_may, 'rag:read'));

@@ -16,6 +16,8 @@ create or replace function ragdb_data.index_new_chunks()
 as $$
 declare
   c_segment constant int4 := 4000;
+  v_versions constant int4[] := ragdb_data._vector_versions();
+  v_version int4;
   v_batch record;
 begin
   -- Into arrays first: rows of a statement have no statistics, and a join to them may become a loop
@@ -26,9 +28,8 @@ begin
            n.org_no = ragdb.current_org_no() and count(*) >= 500 as is_sealed,
            array_agg(n.chunk_no order by n.chunk_no) as chunk_nos,
            array_agg(n.body_no order by n.chunk_no) as body_nos,
-           array_agg(concat_ws(
-             ' ', b.title, array_to_string(array_remove(n.heading_path, b.title), ' '))
-             order by n.chunk_no) as titles,
+           array_agg(ragdb_data._full_title(b.title, n.heading_path) order by n.chunk_no)
+             as titles,
            array_agg(n.content order by n.chunk_no) as contents
       from new_chunk n
      cross join lateral (
@@ -44,7 +45,8 @@ begin
       select c.chunk_no, c.body_no, t.terms, t.embedding
         from unnest(v_batch.chunk_nos, v_batch.body_nos) with ordinality
                c(chunk_no, body_no, ordinal)
-        join ragdb_data._index_texts(v_batch.language, v_batch.titles, v_batch.contents) t
+        join ragdb_data._index_texts(
+               v_batch.language, v_batch.titles, v_batch.contents, v_versions[1]) t
           on t.ordinal = c.ordinal),
     term as materialized (
       select c.chunk_no, u.term,
@@ -64,8 +66,9 @@ begin
                      from term t
                     group by t.chunk_no) s on s.chunk_no = c.chunk_no),
     stored_vector as (
-      insert into ragdb_data.chunk_vector (org_no, scope_no, chunk_no, body_no, embedding)
-      select v_batch.org_no, v_batch.scope_no, c.chunk_no, c.body_no, c.embedding
+      insert into ragdb_data.chunk_vector (
+        org_no, version, scope_no, chunk_no, body_no, embedding)
+      select v_batch.org_no, v_versions[1], v_batch.scope_no, c.chunk_no, c.body_no, c.embedding
         from chunk c
        where c.embedding is not null)
     insert into ragdb_data.posting (org_no, scope_no, chunk_no, length, term, tf)
@@ -77,6 +80,18 @@ begin
       join (select t.chunk_no, t.term, t.tf from term t
             union all
             select k.chunk_no, 0, 0 from chunk k) t on t.chunk_no = c.chunk_no;
+
+    -- While the organization turns to another embedding table, a vector of that one too.
+    foreach v_version in array v_versions[2:] loop
+      insert into ragdb_data.chunk_vector (
+        org_no, version, scope_no, chunk_no, body_no, embedding)
+      select v_batch.org_no, v_version, v_batch.scope_no, c.chunk_no, c.body_no, e.embedding
+        from unnest(v_batch.chunk_nos, v_batch.body_nos) with ordinality
+               c(chunk_no, body_no, ordinal)
+        join ragdb.embed_batch(v_batch.contents, v_batch.titles, p_version => v_version) e
+          on e.ordinal = c.ordinal
+       where e.embedding is not null;
+    end loop;
 
     if v_batch.is_sealed then
       for v_first in 1 .. cardinality(v_batch.chunk_nos) by c_segment loop
@@ -135,6 +150,8 @@ begin
   delete from ragdb_data.chunk_vector v
    using old_chunk o
    where v.org_no = o.org_no
+     and v.version = any (array(
+           select generate_series(1, max(t.version)) from ragdb_data.embedding_table_version t))
      and v.chunk_no = o.chunk_no;
   return null;
 end;

@@ -229,7 +229,8 @@ def _row_level_security(database: Database) -> Findings:
 
 
 def _embedding_table(database: Database) -> Findings:
-    model = _one(database, "select model from ragdb_data.embedding_table_version")
+    newest = "select model from ragdb_data.embedding_table_version order by version desc limit 1"
+    model = _one(database, newest)
     if model is None:
         yield Finding("embedding", "fail", "The embedding table is empty.", "Run: ragdb init")
     else:

@@ -27,7 +27,7 @@ GLOBAL_KEYS = (
     "embedding_table_version_pkey", "embedding_token_pkey", "install_pkey", "job_kind_pkey",
     "login_pkey",
     "membership_role_fkey", "membership_user_no_fkey", "migration_sum_pkey", "organization_id_key",
-    "organization_slug_key", "role_pkey",
+    "organization_slug_key", "outdated_organization_version_fkey", "role_pkey",
 )  # fmt: skip
 
 _OURS = "('ragdb'::regnamespace, 'ragdb_data'::regnamespace, 'ragdb_private'::regnamespace)"

@@ -37,6 +37,7 @@ def populate(superuser_url: str) -> World:
         # New rows of one find old numbers of the other nowhere.
         populator.restart_numbers(10_000)
         connection.execute("update ragdb_data.chunk_vector set is_indexed = chunk_no % 2 = 0")
+        populator.retrain()
         connection.execute("analyze")
     return World(superuser_url, acme, globex, populator.vocabulary, logins)
 
@@ -48,6 +49,23 @@ class Populator:
         self.connection = connection
         self.vocabulary = Vocabulary()
         self.word = self.vocabulary.word
+
+    def retrain(self) -> None:
+        """A newer embedding table has come; only what members share is left to be embedded."""
+        self.connection.execute(
+            "insert into ragdb_data.embedding_table_version"
+            " select 'newer', 'newer', now(), version + 1, 0, 0, 0"
+            " from ragdb_data.embedding_table_version"
+        )
+        self.connection.execute(
+            "insert into ragdb_data.embedding_token (version, token, embedding)"
+            " select version + 1, token, embedding from ragdb_data.embedding_token"
+        )
+        self.connection.execute(
+            "insert into ragdb_data.outdated_organization (org_no, version, scopes, done_to)"
+            " select org_no, 1, array_agg(scope_no), array_agg(0)"
+            " from ragdb_data.scope where user_no is null group by org_no"
+        )
 
     def organization(self, domain: str, guest: str) -> Party:
         party = Party(domain, slug=self.word(domain))

@@ -54,6 +54,11 @@ SUPERFLUOUS = {
     "_drop_orphan_bodies": (2, "finds numbers; the delete after it states the organization"),
     "_is_copy": (4, "joins either chunk twice, by its vector and by its words"),
     "_index_vectors": (3, "does nothing below 10,000 chunks"),
+    "_embed_chunks": (
+        4,
+        "only locks, or finds by the number of one's own chunk and its body",
+    ),
+    "reembed": (2, "finds numbers; what is written states the organization"),
     "_seal": (1, "numbers a segment"),
     "_seal_scopes": (
         4,

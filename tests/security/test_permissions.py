@@ -46,6 +46,7 @@ NEEDS = {
     "list_documents": {"rag:read"},
     "list_jobs": {"rag:read"},
     "maintain": {"data:write"},
+    "reembed": {"data:write"},
     "put_document": {"data:write"},
     "put_documents": {"data:write"},
     "put_schedule": {"rag:config", "data:write"},

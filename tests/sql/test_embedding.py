@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from uuid import uuid4
 
+import numpy as np
 import psycopg
 import pytest
 from psycopg import sql
@@ -310,6 +311,12 @@ def test_shipped_file_is_small_and_every_row_can_be_reached(
         (list(tokens),),
     ).fetchone()[0]
     assert unreachable is None
+
+
+def test_the_basis_that_comes_with_the_table_is_orthonormal() -> None:
+    content = (files("ragdb") / "data" / "minilm_256.basis").read_bytes()
+    basis = np.frombuffer(content, "<f4").reshape(384, embedding.read_table().dimensions)
+    assert np.allclose(basis.T @ basis, np.eye(256), atol=1e-5)
 
 
 def test_loaded_rows_are_the_shipped_rows(db: psycopg.Connection, tokens: Tokens) -> None:
