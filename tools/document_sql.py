@@ -22,7 +22,7 @@ SECTIONS = {
     "Search and answers": ("search", "explain_search", "ask", "ask_begin", "ask_finish"),
     "Documents": (
         "put_document", "put_documents", "get_document", "list_documents", "delete_document",
-        "delete_documents", "maintain",
+        "delete_documents", "keep_original", "get_original", "trim_parts", "maintain",
     ),
     "The caller": (
         "begin_context", "whoami", "require", "context", "current_org", "current_user_id",

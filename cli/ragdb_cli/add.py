@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +21,10 @@ from ragdb_cli.session import Session
 
 if TYPE_CHECKING:
     from psycopg.rows import DictRow
-    from psycopg.types.json import Jsonb
 
     from ragdb.errors import Problem
-    from ragdb.ingest import Result
+    from ragdb.ingest import Call, Place, Result
+    from ragdb.outbound import Guard
     from ragdb.reading import Common, Item
 
 VISIBILITIES = ("private", "workspace", "organization")
@@ -50,6 +50,7 @@ STATUSES = ("ingested", "updated", "unchanged", "duplicate", "failed")
     help="Make external ids relative to this folder.",
 )  # fmt: skip
 @click.option("--name", metavar="FILENAME", help="What standard input would be called as a file.")
+@click.option("--keep-original", is_flag=True, help="Store the files too, for ragdb doc original.")
 @click.pass_obj
 def cli(
     session: Session,
@@ -63,14 +64,18 @@ def cli(
     title: str | None,
     root: Path | None,
     name: str | None,
+    keep_original: bool,
 ) -> int:
-    """Add files, folders or standard input.
+    """Add files, folders, web pages or standard input.
 
-    A folder stands for everything below it, - for standard input. A file that was added before is
-    updated when it changed and left alone when it did not. A .jsonl file holds one document a
-    line: {"_id": ..., "title": ..., "text": ..., "metadata": {}}. What cannot be read is reported,
-    and the rest goes on. Interrupted, it can simply be run again.
+    A folder stands for everything below it, "docs/**/*.pdf" for what matches, - for standard
+    input, and an address of the web for what is there. A file that was added before is updated
+    when it changed and left alone when it did not. A .jsonl file holds one document a line:
+    {"_id": ..., "title": ..., "text": ..., "metadata": {}}. What cannot be read is reported, and
+    the rest goes on. Interrupted, it can simply be run again.
     """
+    from ragdb.ingest import Place
+    from ragdb.outbound import Guard
     from ragdb.reading import Common
 
     if title and (len(paths) > 1 or any(Path(path).is_dir() for path in paths)):
@@ -78,25 +83,26 @@ def cli(
     if name and "-" not in paths:
         raise click.UsageError("--name is for standard input: ragdb add --name FILENAME -")
     common = Common(title, language, labels, metadata or {})
-    run = _Run()
+    guard = Guard(session.settings.allow_hosts)
+    run = _Run(Place(source, workspace, visibility), keep_original)
     with session.member() as client:
 
-        def put(documents: Jsonb) -> list[DictRow]:
-            return client.call(
-                "put_documents", p_documents=documents,
-                p_source=source, p_workspace=workspace, p_visibility=visibility,
-            )  # fmt: skip
+        def call(function: str, **arguments: Any) -> list[DictRow]:
+            return client.call(function, **arguments)
 
         with Interrupts(session.output) as interrupts, progress(session.output) as shown:
-            run.ingest(_read(paths, root, common, name, shown), put, interrupts, shown)
+            items = _read(paths, root, common, name, guard, shown)
+            run.ingest(items, call, interrupts, shown)
     _report(session.output, run)
     return run.exit_code
 
 
 @dataclass
 class _Run:
-    """What has been done so far."""
+    """What is being done, and what has been so far."""
 
+    place: Place
+    keep_original: bool
     results: list[Result] = field(default_factory=list["Result"])
     skipped: int = 0
     problem: Problem | None = None
@@ -106,21 +112,23 @@ class _Run:
     def ingest(
         self,
         items: Iterable[Item],
-        put: Callable[[Jsonb], list[DictRow]],
+        call: Call,
         interrupts: Interrupts,
         shown: Progress,
     ) -> None:
         """Store everything; stops at an interrupt, and when the database is out of reach."""
+        from ragdb.ahead import ahead
         from ragdb.errors import RagdbError
+        from ragdb.extraction.pool import extractors
         from ragdb.files import Skipped
         from ragdb.ingest import batches, failed, store
 
         began = time.perf_counter()
         try:
-            for batch in batches(items):
+            for batch in ahead(batches(items)):
                 with interrupts.held():
                     try:
-                        self.results += store(put, batch)
+                        self.results += store(call, self.place, batch, self.keep_original)
                     except RagdbError as error:
                         self.problem = error.problem
                         self.results += [
@@ -136,6 +144,7 @@ class _Run:
             self.interrupted = True
         finally:
             self.seconds = time.perf_counter() - began
+            extractors().close()
 
     @property
     def counts(self) -> Counter[str]:
@@ -158,14 +167,23 @@ class _Run:
 
 
 def _read(
-    paths: tuple[str, ...], root: Path | None, common: Common, name: str | None, shown: Progress
+    paths: tuple[str, ...],
+    root: Path | None,
+    common: Common,
+    name: str | None,
+    guard: Guard,
+    shown: Progress,
 ) -> Iterator[Item]:
     from ragdb.files import STDIN, find
-    from ragdb.reading import SUFFIXES, read, read_stream
+    from ragdb.outbound import is_url
+    from ragdb.reading import SUFFIXES, read, read_stream, read_url
 
     if STDIN in paths:
-        yield read_stream(sys.stdin.buffer, name, common)
-    files = [path for path in paths if path != STDIN]
+        yield from read_stream(sys.stdin.buffer, name, common)
+    for path in paths:
+        if is_url(path):
+            yield from read_url(path, guard, common)
+    files = [path for path in paths if path != STDIN and not is_url(path)]
     yield from read(shown.expect(find(files, SUFFIXES, root)), common)
 
 
@@ -188,6 +206,8 @@ def _report(output: Output, run: _Run) -> None:
         if result.error and (not run.problem or result.error["code"] != run.problem.code):
             path, reason = printable(result.path), printable(result.error["message"] or "")
             output.warn(f"failed  {path}: {reason} ({result.error['code']})")
+            if result.error["hint"]:
+                output.warn(f"        {printable(result.error['hint'])}")
     if not run.problem or run.counts["failed"] < len(run.results):
         told = [f"{run.counts[status]} {status}" for status in STATUSES if run.counts[status]]
         if run.skipped:

@@ -59,6 +59,7 @@ grant insert, delete, update (ordinal, char_start, char_end, page) on ragdb_data
 grant insert, delete on ragdb_data.posting, ragdb_data.dead_chunk, ragdb_data.chunk_word,
   ragdb_data.chunk_vector, ragdb_data.segment, ragdb_data.segment_posting, ragdb_data.slot
   to ragdb_service, ragdb_admin;
+grant insert, delete on ragdb_data.original to ragdb_service, ragdb_admin;
 grant update (is_indexed) on ragdb_data.chunk_vector to ragdb_service, ragdb_admin;
 grant insert on ragdb_data.workspace, ragdb_data.workspace_member to ragdb_service, ragdb_admin;
 grant update (user_no) on ragdb_data.workspace_member to ragdb_service, ragdb_admin;

@@ -8,35 +8,62 @@ may be lost (ragdb.extraction.pool).
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import PurePath
-from typing import BinaryIO
+from typing import IO
 
-from ragdb.extraction.charset import decode
+from ragdb.extraction import parts
+from ragdb.extraction.charset import decoded
 from ragdb.extraction.kinds import HEAD, PLAIN, SUFFIXES, TEXTS, kind_of
 from ragdb.extraction.pool import Extractors, extractors
 from ragdb.extraction.result import Extracted, ExtractError
 from ragdb.extraction.titles import first_heading
 
-__all__ = ["SUFFIXES", "ExtractError", "Extracted", "extract"]
+__all__ = ["SUFFIXES", "ExtractError", "Extracted", "extract", "extract_parts"]
+
+MAX_BYTES = 64_000_000
+"""The largest file that is parsed."""
+
+MAX_TEXT_BYTES = 4_000_000_000
+"""The largest text, which is read bit by bit."""
 
 
-def extract(file: BinaryIO | bytes, name: str, pool: Extractors | None = None) -> Extracted:
+def extract(file: IO[bytes] | bytes, name: str, pool: Extractors | None = None) -> Extracted:
     """Extract the text of a file, whose name may tell the format and lend the title."""
-    if isinstance(file, bytes):
-        with tempfile.TemporaryFile() as held:
-            held.write(file)
-            held.flush()
-            return extract(held, name, pool)
+    if not isinstance(file, bytes):
+        return extract_parts(file, name, sys.maxsize, pool)[0]
+    with tempfile.TemporaryFile() as held:
+        held.write(file)
+        held.flush()
+        return extract(held, name, pool)
+
+
+def extract_parts(
+    file: IO[bytes], name: str, size: int = parts.SIZE, pool: Extractors | None = None
+) -> tuple[Extracted, Iterator[str]]:
+    """The same with at most `size` characters of text, and what follows of it in such parts."""
     shown = PurePath(name).name
     pool = pool or extractors()
+    length = file.seek(0, os.SEEK_END)
     file.seek(0)
     kind = kind_of(file.read(HEAD), name)
-    file.seek(0)
+    limit = MAX_TEXT_BYTES if kind in TEXTS else MAX_BYTES
+    if length > limit:
+        raise ExtractError(
+            "file_too_large", f"{shown} has {length} bytes; at most {limit} are read.",
+            "Divide it into several files.",
+        )  # fmt: skip
     if kind not in TEXTS:
-        return pool.extract(file.fileno(), kind, shown)
-    text = decode(file.read(), shown, pool.charset)
-    if not text.strip():
+        found = pool.extract(file.fileno(), kind, shown)
+        texts = parts.split([found.text], size)
+        first = next(texts)
+        return Extracted(first, found.title, found.mime, found.metadata, found.date), texts
+    texts = parts.split(decoded(file, shown, pool.charset), size)
+    first = next(texts)
+    if not first.strip():
         raise ExtractError("empty_file", f"{shown} contains no text.")
-    title = first_heading(text) if kind != PLAIN else None
-    return Extracted(text, title or PurePath(name).stem or shown, kind)
+    title = first_heading(first) if kind != PLAIN else None
+    return Extracted(first, title or PurePath(name).stem or shown, kind), texts

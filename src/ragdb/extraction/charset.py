@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
+from io import IncrementalNewlineDecoder
+from typing import IO
 
 from ragdb.extraction.result import ExtractError
 
@@ -22,6 +24,7 @@ MARKS = tuple(mark for mark, _ in _MARKS)
 SAMPLE = 65_536
 """How many bytes tell the character set."""
 
+_PIECE = 1 << 20
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _DECLARED = re.compile(rb"<meta\b[^>]*?charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 _LONE = re.compile("[\udc80-\udcff]")
@@ -55,48 +58,61 @@ def charset_of(sample: bytes, name: str, guess: Guess, said: str | None = None) 
         if sample.startswith(mark):
             return encoding, len(mark)
     whole = codecs.getincrementaldecoder("utf-8")(errors="surrogateescape").decode(sample)
-    strange = len(_LONE.findall(whole))
+    strange = _LONE.findall(whole)
     if not strange:
         return "utf-8", 0
-    known = sum(character > "\x7f" for character in whole) - strange
-    if known > strange or said == "utf-8":
-        raise damaged(sample, "utf-8", name)
-    encoding = said or guess(sample)
+    known = sum(character > "\x7f" for character in whole) - len(strange)
+    is_damaged = known > len(strange) or said == "utf-8"
+    encoding = None if is_damaged else said or guess(sample)
     if encoding is None:
-        raise damaged(sample, "utf-8", name)
+        at = len(whole[: whole.index(strange[0])].encode())
+        raise _damaged("utf-8", name, sample[at], at)
     return encoding, 0
 
 
 def decode(data: bytes, name: str, guess: Guess, said: str | None = None) -> str:
     """A whole text, its line ends as newlines and without byte order marks."""
     encoding, skipped = charset_of(data[:SAMPLE], name, guess, said)
-    try:
-        text = data[skipped:].decode(encoding)
-    except UnicodeDecodeError as error:
-        raise damaged(data, encoding, name, skipped + error.start) from error
-    return clean(text, name)
+    return "".join(_decoded([data[skipped:]], encoding, name, skipped))
 
 
-def clean(text: str, name: str) -> str:
-    """Line ends as newlines, no marks; raises ExtractError for a NUL."""
-    if "\0" in text:
-        raise ExtractError(
-            "binary_file", f"{name} is not text, whatever its name says.",
-            "Give it the suffix of its format. UTF-16 needs a byte order mark.",
-        )  # fmt: skip
-    return text.replace("\ufeff", "").replace("\r\n", "\n").replace("\r", "\n")
+def decoded(file: IO[bytes], name: str, guess: Guess) -> Generator[str]:
+    """The same bit by bit."""
+    file.seek(0)
+    sample = file.read(SAMPLE)
+    # Its last character may be cut in two.
+    end = sample.rfind(b"\n") + 1 if len(sample) == SAMPLE else 0
+    encoding, skipped = charset_of(sample[: end or len(sample)], name, guess)
+    file.seek(skipped)
+    yield from _decoded(iter(lambda: file.read(_PIECE), b""), encoding, name, skipped)
 
 
-def damaged(data: bytes, encoding: str, name: str, offset: int | None = None) -> ExtractError:
-    """What is said of a text with bytes that its character set does not have."""
-    if offset is None:
+def _decoded(pieces: Iterable[bytes], encoding: str, name: str, offset: int) -> Generator[str]:
+    decoder = IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
+    for piece, is_last in _with_end(pieces):
         try:
-            data.decode(encoding)
-            offset = 0
+            text = decoder.decode(piece, final=is_last)
         except UnicodeDecodeError as error:
-            offset = error.start
+            at = offset + error.start - (len(error.object) - len(piece))
+            raise _damaged(encoding, name, error.object[error.start], at) from error
+        if "\0" in text:
+            raise ExtractError(
+                "binary_file", f"{name} is not text, whatever its name says.",
+                "Give it the suffix of its format. UTF-16 needs a byte order mark.",
+            )  # fmt: skip
+        offset += len(piece)
+        yield text.replace("\ufeff", "")
+
+
+def _with_end(pieces: Iterable[bytes]) -> Generator[tuple[bytes, bool]]:
+    for piece in pieces:
+        yield piece, False
+    yield b"", True
+
+
+def _damaged(encoding: str, name: str, byte: int, offset: int) -> ExtractError:
     return ExtractError(
         "not_utf8",
-        f"{name} is not {encoding.upper()}: byte 0x{data[offset]:02X} at offset {offset}.",
+        f"{name} is not {encoding.upper()}: byte 0x{byte:02X} at offset {offset}.",
         "Save it as UTF-8.",
     )

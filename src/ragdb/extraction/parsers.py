@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import PurePath
 
+import msgspec
 import xberg
 
 from ragdb.extraction import containers, kinds
@@ -38,21 +41,32 @@ _NO_TITLE = re.compile(
 _ANY_HEADING = re.compile(r"^#{1,6} +(.+)$", re.MULTILINE)
 
 
-def parse(data: bytes, kind: str, name: str, ocr_languages: list[str]) -> Extracted:
+@dataclass(frozen=True)
+class Ocr:
+    """Reading pictures of text: the languages to try, and what to do before it begins."""
+
+    languages: list[str]
+    begin: Callable[[], None]
+
+
+def parse(data: bytes, kind: str, name: str, ocr: Ocr | None = None) -> Extracted:
     """The text of a document; raises ExtractError."""
     if kind == kinds.ZIP:
         kind = containers.office_kind(data, name)
     elif kind == kinds.OLE:
         raise containers.refuse_ole(data, name)
+    elif kind == kinds.JSON:
+        _check_json(data, name)
     found = _run(data, kind, name)
     pages = _pages(found, kind)
     blank = [number for number, page in enumerate(pages, 1) if not page.strip()]
-    if kind == kinds.PDF and blank and ocr_languages:
-        found = _run(data, kind, name, ocr_languages, blank)
+    if kind == kinds.PDF and blank and ocr:
+        ocr.begin()
+        found = _run(data, kind, name, ocr.languages, blank)
         pages = _pages(found, kind)
     text = "\f".join(pages).replace("\0", "")
     if not text.strip():
-        raise _no_text(name, kind, bool(ocr_languages))
+        raise _no_text(name, kind, ocr is not None)
     if len(text) > MAX_CHARACTERS:
         raise containers.bomb(name)
     said = found.metadata
@@ -94,7 +108,7 @@ def _run(
         use_cache=False,
         output_format="markdown",
         disable_ocr=not ocr_languages,
-        ocr=xberg.OcrConfig(language=ocr_languages) if ocr_languages else None,
+        ocr=_ocr(ocr_languages) if ocr_languages else None,
         force_ocr_pages=ocr_pages,
         ocr_embedded_images=False,
         pages=xberg.PageConfig(extract_pages=True),
@@ -106,6 +120,13 @@ def _run(
         return asyncio.run(_extract(data, kind, config))
     except RuntimeError as error:
         raise _refusal(str(error), name) from error
+
+
+def _ocr(ocr_languages: list[str]) -> xberg.OcrConfig:
+    # It has a cache of its own.
+    return xberg.OcrConfig(
+        language=ocr_languages, tesseract_config=xberg.TesseractConfig(use_cache=False)
+    )
 
 
 async def _extract(
@@ -133,8 +154,9 @@ def _pages(found: xberg.ExtractedDocument, kind: str) -> list[str]:
             text = f"{text}\n\n{page.speaker_notes.strip()}"
         texts[page.page_number] = text
     # What is on no page, such as notes at the end, must not be lost.
-    if kind == kinds.DOCX and 1.02 * sum(map(len, texts.values())) < len(found.content.strip()) - 50:
-        return [_tidy(found.content)]
+    whole = _tidy(found.content)
+    if kind == kinds.DOCX and 1.02 * sum(map(len, texts.values())) < len(whole.strip()) - 50:
+        return [whole]
     return [f"{texts.get(number, '')}\n" for number in range(1, max(texts) + 1)]
 
 
@@ -151,6 +173,16 @@ def _title(said: str | None, text: str, kind: str, name: str) -> str:
     if kind == kinds.PPTX and (heading := _ANY_HEADING.search(text)):
         return heading[1][:500]
     return (first_heading(text) if kind != kinds.JSON else None) or PurePath(name).stem
+
+
+def _check_json(data: bytes, name: str) -> None:
+    try:
+        msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ExtractError(
+            "invalid_json", f"{name} is not JSON in UTF-8: {error}.",
+            "JSON lines, one document each, go into a file called .jsonl.",
+        ) from error  # fmt: skip
 
 
 def _date(said: str | None) -> str | None:

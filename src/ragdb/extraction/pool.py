@@ -27,6 +27,7 @@ from ragdb.extraction.result import Extracted, ExtractError
 
 _LENGTH = struct.Struct("!Q")
 _START_SECONDS = 60.0
+_END_SECONDS = 5.0
 _TESSDATA = (
     "/usr/share/tesseract-ocr/5/tessdata", "/usr/share/tesseract-ocr/4.00/tessdata",
     "/usr/share/tessdata", "/usr/local/share/tessdata",
@@ -53,7 +54,7 @@ class _Reply(msgspec.Struct):
     languages: list[str | None] | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class _Process:
     """One running worker."""
 
@@ -61,14 +62,6 @@ class _Process:
     link: socket.socket
     said: int
     uses: int = field(default=0)
-
-    def end(self) -> str:
-        """Kill it; what it said last."""
-        self.link.close()
-        self.process.kill()
-        self.process.wait()
-        with open(self.said, "rb") as pipe:
-            return (pipe.read(65_536) or b"").decode("utf-8", "replace")
 
 
 class Extractors:
@@ -79,6 +72,8 @@ class Extractors:
         self.size = size or min(4, os.cpu_count() or 1)
         self._turns = threading.BoundedSemaphore(self.size)
         self._idle: list[_Process] = []
+        self._running: set[_Process] = set()
+        self._is_closed = False
         self._tessdata = _find_tessdata()
 
     def extract(self, file: int, kind: str, name: str) -> Extracted:
@@ -100,37 +95,54 @@ class Extractors:
             return self._ask({"texts": texts}, nothing.fileno(), "The text").languages or []
 
     def close(self) -> None:
-        """End all workers that are idle."""
+        """End all workers, and with them what they are at."""
+        self._is_closed = True
+        for worker in list(self._running):
+            worker.process.kill()
         while self._idle:
-            self._idle.pop().end()
+            self._end(self._idle.pop())
 
     def _ask(self, request: dict[str, object], file: int, name: str) -> _Reply:
         limits = self.limits
-        seconds = limits.ocr_seconds if self._tessdata else limits.seconds
+        request = request | {"seconds": limits.seconds, "ocr_seconds": limits.ocr_seconds}
+        # The kernel keeps the time over there; this is for a process that it cannot end.
+        patience = 2 * limits.seconds + (2 * limits.ocr_seconds if self._tessdata else 0) + 10
         with self._turns:
             worker = self._idle.pop() if self._idle else self._start()
             while True:
                 try:
                     worker.uses += 1
                     os.lseek(file, 0, os.SEEK_SET)
-                    reply = _exchange(worker.link, request | {"seconds": seconds}, file, seconds)
+                    reply = _exchange(worker.link, request, file, patience)
                     break
                 except (OSError, EOFError) as error:
                     was_fresh = worker.uses == 1
-                    loss = _loss(worker, error, name, limits)
-                    if was_fresh or loss.code == "extraction_timeout":
+                    loss = _loss(worker, self._end(worker, wait=True), name, limits)
+                    if was_fresh or self._is_closed or loss.code == "extraction_timeout":
                         raise loss from error
                     worker = self._start()  # what came before may have been to blame
                 except BaseException:
-                    worker.end()
+                    self._end(worker)
                     raise
-            if worker.uses >= limits.uses:
-                worker.end()
+            if worker.uses >= limits.uses or self._is_closed:
+                self._end(worker)
             else:
                 self._idle.append(worker)
         if reply.error:
             raise ExtractError(*reply.error)
         return reply
+
+    def _end(self, worker: _Process, *, wait: bool = False) -> str:
+        """End a worker; what it said last. wait: until it has ended of itself, for a moment."""
+        if wait:
+            with suppress(subprocess.TimeoutExpired):
+                worker.process.wait(timeout=_END_SECONDS)
+        self._running.discard(worker)
+        worker.link.close()
+        worker.process.kill()
+        worker.process.wait()
+        with open(worker.said, "rb") as pipe:
+            return (pipe.read(65_536) or b"").decode("utf-8", "replace")
 
     def _start(self) -> _Process:
         ours, theirs = socket.socketpair()
@@ -139,7 +151,7 @@ class Extractors:
         os.set_blocking(reading, False)
         arguments = [str(theirs.fileno()), str(self.limits.memory), *self._tessdata]
         with theirs:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-I", "-m", "ragdb.extraction.worker", *arguments],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=writing,
                 pass_fds=[theirs.fileno()], cwd="/", start_new_session=True,
@@ -150,16 +162,17 @@ class Extractors:
             )  # fmt: skip
         os.close(writing)
         worker = _Process(process, ours, reading)
+        self._running.add(worker)
         ours.settimeout(_START_SECONDS)
         try:
             is_ready = ours.recv(1)
         except OSError:
             is_ready = b""
         except BaseException:
-            worker.end()
+            self._end(worker)
             raise
         if not is_ready:
-            said = worker.end().strip().rpartition("\n")[2]
+            said = self._end(worker, wait=True).strip().rpartition("\n")[2]
             raise ExtractError(
                 "extractor_failed", f"The process that reads files did not start: {said[:200]}",
                 "See: ragdb doctor",
@@ -181,9 +194,7 @@ def _find_tessdata() -> list[str]:
     return [place for place in places if place and any(Path(place).glob("*.traineddata"))][:1]
 
 
-def _exchange(
-    link: socket.socket, request: dict[str, object], file: int, seconds: float
-) -> _Reply:
+def _exchange(link: socket.socket, request: dict[str, object], file: int, seconds: float) -> _Reply:
     until = time.monotonic() + seconds
     link.settimeout(seconds)
     body = msgspec.json.encode(request)
@@ -204,16 +215,10 @@ def _receive(link: socket.socket, size: int, until: float) -> bytearray:
     return received
 
 
-def _loss(worker: _Process, error: Exception, name: str, limits: Limits) -> ExtractError:
+def _loss(worker: _Process, said: str, name: str, limits: Limits) -> ExtractError:
     """What is said of a file that cost its process."""
-    if isinstance(error, TimeoutError):
-        worker.end()
-        return _too_slow(name)
-    with suppress(subprocess.TimeoutExpired):
-        worker.process.wait(timeout=5)
     code = worker.process.returncode
-    said = worker.end()
-    if code in (-signal.SIGXCPU, -signal.SIGALRM):
+    if code in (-signal.SIGXCPU, -signal.SIGALRM, -signal.SIGKILL):
         return _too_slow(name)
     if "MemoryError" in said or "memory allocation" in said or "bad_alloc" in said:
         return ExtractError(

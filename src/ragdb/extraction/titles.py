@@ -20,7 +20,6 @@ _LINK = re.compile(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
 _EMPHASIS = re.compile(r"(\*\*\*|\*\*|\*|~~|`+)(?! )([^*~`]+)(?<! )\1")
 
 
-
 def html_title(html: str) -> str | None:
     """The title of a web page."""
     found = _TITLE.search(html[:_TOP])

@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 import sys
+from functools import partial
 from pathlib import Path, PurePath
 
 import msgspec
@@ -32,6 +33,7 @@ class Request(msgspec.Struct):
     """What is wanted: the text of a file, its character set, or the languages of texts."""
 
     seconds: int
+    ocr_seconds: int
     kind: str = ""
     name: str = ""
     texts: list[str] | None = None
@@ -88,7 +90,10 @@ def _serve(request: Request, file: int, ocr_languages: list[str]) -> object:
             return {"charset": _charset(data)}
         if request.kind in (kinds.HTML, kinds.XHTML):
             return {"extracted": _page(data, request.kind, request.name)}
-        return {"extracted": parsers.parse(data, request.kind, request.name, ocr_languages)}
+        if not ocr_languages:
+            return {"extracted": parsers.parse(data, request.kind, request.name)}
+        ocr = parsers.Ocr(ocr_languages, partial(sandbox.limit_time, request.ocr_seconds))
+        return {"extracted": parsers.parse(data, request.kind, request.name, ocr)}
     except ExtractError as error:
         return {"error": [error.code, error.message, error.hint]}
 
