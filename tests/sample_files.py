@@ -1,4 +1,4 @@
-"""Small files of each format, written by hand, so that what is in them is known to the last byte."""
+"""Small files of each format, written by hand: what is in them is known to the last byte."""
 
 from __future__ import annotations
 
@@ -101,11 +101,6 @@ def _rc4(key: bytes, data: bytes) -> bytes:
     return bytes(out)
 
 
-def archive(**parts: str | bytes) -> bytes:
-    """A ZIP file; the names of parts have __ for / and _ for what a keyword cannot hold."""
-    return zipped({name.replace("__", "/"): body for name, body in parts.items()})
-
-
 def zipped(parts: dict[str, str | bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     """A ZIP file of these parts."""
     held = io.BytesIO()
@@ -130,8 +125,8 @@ def _package(main: str, kind: str, parts: dict[str, str], targets: dict[str, str
     schema = "http://schemas.openxmlformats.org/package/2006"
     return zipped(
         {
-            "[Content_Types].xml": f'<Types xmlns="{schema}/content-types"><Default Extension="rels"'
-            ' ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+            "[Content_Types].xml": f'<Types xmlns="{schema}/content-types">'
+            '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
             f'<Default Extension="xml" ContentType="application/xml"/>{types}</Types>',
             "_rels/.rels": f'<Relationships xmlns="{schema}/relationships"><Relationship Id="r1"'
             f' Type="{_R}/officeDocument" Target="{main}"/></Relationships>',

@@ -11,7 +11,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from ragdb.db import Pool
-from ragdb.http import answers, auth, body, documents, health, openapi, problems, search
+from ragdb.http import answers, auth, body, documents, files, health, openapi, problems, search
 from ragdb.http.envelope import Envelope
 from ragdb.settings import Settings, SettingsError
 
@@ -29,7 +29,7 @@ def create_app(settings: Settings) -> Litestar:
 
     api = Router(
         "/api/v1",
-        route_handlers=[search.search, answers.ask, documents.router, auth.whoami],
+        route_handlers=[search.search, answers.ask, documents.router, files.router, auth.whoami],
         guards=[auth.require_key],
         dependencies={"session": Provide(auth.provide_session, sync_to_thread=False)},
         after_response=auth.record_use,
@@ -44,5 +44,5 @@ def create_app(settings: Settings) -> Litestar:
         openapi_config=openapi.description(),
         logging_config=None,
     )
-    app.asgi_handler = Envelope(app.asgi_handler)
+    app.asgi_handler = Envelope(files.FormsToUploads(app.asgi_handler))
     return app
