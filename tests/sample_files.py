@@ -15,40 +15,38 @@ _P = "http://schemas.openxmlformats.org/presentationml/2006/main"
 _S = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _R = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _OFFICE = "application/vnd.openxmlformats-officedocument"
+# Letters as lines on a grid of 4 by 6.
+_STROKES = {
+    " ": "", "A": "00-26-40 12-32", "E": "40-00-06-46 03-33", "H": "00-06 40-46 03-43",
+    "I": "20-26", "L": "06-00-40", "T": "06-46 26-20", "W": "06-10-24-30-46",
+}  # fmt: skip
 _PAD = bytes.fromhex("28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A")
 
 
-def pdf(*pages: str, password: str | None = None, picture: bytes | None = None) -> bytes:
+def pdf(*pages: str, password: str | None = None, drawn: str = "") -> bytes:
     """A PDF with a line of text on each page, none where it is empty.
 
     With a password nobody opens it without; with an empty one it opens, and copying is forbidden.
-    picture: grey values of 600 x 100 pixels that every page shows.
+    drawn: letters that every page shows as lines, not as text; there are those of _STROKES.
     """
     objects = [
         b"<</Type/Catalog/Pages 2 0 R>>",
         b"<</Type/Pages/Kids[%s]/Count %d>>"
-        % (b" ".join(b"%d 0 R" % (5 + 2 * n) for n in range(len(pages))), len(pages)),
+        % (b" ".join(b"%d 0 R" % (4 + 2 * n) for n in range(len(pages))), len(pages)),
         b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
     ]
     key = None
     protection = b""
     if password is not None:
         key, protection = _protection(password)
-    shown = picture or b"\xff"
-    size = b"/Width 600/Height 100" if picture else b"/Width 1/Height 1"
-    objects.append(
-        b"<</Type/XObject/Subtype/Image%s/ColorSpace/DeviceGray/BitsPerComponent 8" % size
-        + _stream(shown, key, 4)
-    )
     for number, text in enumerate(pages):
-        drawn = f"BT /F1 12 Tf 72 700 Td ({text}) Tj ET".encode() if text else b""
-        if picture:
-            drawn += b" q 500 0 0 83 50 600 cm /I1 Do Q"
+        content = f"BT /F1 12 Tf 72 700 Td ({text}) Tj ET " if text else ""
+        content += _lines(drawn)
         objects.append(
             b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents %d 0 R"
-            b"/Resources<</Font<</F1 3 0 R>>/XObject<</I1 4 0 R>>>>>>" % (6 + 2 * number)
+            b"/Resources<</Font<</F1 3 0 R>>>>>>" % (5 + 2 * number)
         )
-        objects.append(b"<<" + _stream(drawn, key, 6 + 2 * number))
+        objects.append(b"<<" + _stream(content.encode(), key, 5 + 2 * number))
     out = bytearray(b"%PDF-1.4\n")
     offsets: list[int] = []
     for number, body in enumerate(objects, 1):
@@ -61,6 +59,17 @@ def pdf(*pages: str, password: str | None = None, picture: bytes | None = None) 
         len(objects) + 1, protection, start,
     )  # fmt: skip
     return bytes(out)
+
+
+def _lines(letters: str) -> str:
+    lines = "8 w 1 J 1 j "
+    for column, letter in enumerate(letters):
+        for stroke in _STROKES[letter].split():
+            points = [(int(point[0]), int(point[1])) for point in stroke.split("-")]
+            for number, (x, y) in enumerate(points):
+                lines += f"{40 + 36 * column + 6 * x} {600 + 8 * y} {'l' if number else 'm'} "
+            lines += "S "
+    return lines
 
 
 def _stream(data: bytes, key: bytes | None, number: int) -> bytes:
@@ -123,10 +132,11 @@ def _package(main: str, kind: str, parts: dict[str, str], targets: dict[str, str
         for number, part in enumerate(targets, 1)
     )
     schema = "http://schemas.openxmlformats.org/package/2006"
+    relations_type = "application/vnd.openxmlformats-package.relationships+xml"
     return zipped(
         {
             "[Content_Types].xml": f'<Types xmlns="{schema}/content-types">'
-            '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+            f'<Default Extension="rels" ContentType="{relations_type}"/>'
             f'<Default Extension="xml" ContentType="application/xml"/>{types}</Types>',
             "_rels/.rels": f'<Relationships xmlns="{schema}/relationships"><Relationship Id="r1"'
             f' Type="{_R}/officeDocument" Target="{main}"/></Relationships>',
@@ -290,8 +300,8 @@ def rtf(text: str) -> bytes:
     return b"{\\rtf1\\ansi\\deff0{\\fonttbl{\\f0 Times;}}\\f0\\fs24 " + escaped.encode() + b"\\par}"
 
 
-def bomb(size: int = 300_000_000) -> bytes:
-    """A word-processing file of 300 kB that is 300 MB when unpacked."""
+def bomb(size: int = 120_000_000) -> bytes:
+    """A word-processing file of 120 kB that is 120 MB when unpacked."""
     body = f'<w:document xmlns:w="{_W}"><w:body><w:p><w:r><w:t>'.encode() + b" " * size
     return zipped(
         {
@@ -301,7 +311,7 @@ def bomb(size: int = 300_000_000) -> bytes:
     )
 
 
-def lying_bomb(size: int = 600_000_000) -> bytes:
+def lying_bomb(size: int = 200_000_000) -> bytes:
     """The same, and its directory says that it is small."""
     data = bytearray(bomb(size))
     real = struct.pack("<I", size + 200)

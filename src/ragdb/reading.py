@@ -137,6 +137,7 @@ def read_file(
     if PurePath(name).suffix.lower() in LINES:
         from ragdb.lines import read_lines
 
+        file.seek(0)
         yield from read_lines(file, path, external_id, common, MAX_BYTES)
         return
     size, done = file.seek(0, os.SEEK_END), 0

@@ -11,7 +11,7 @@ import re
 from collections.abc import Generator, Iterable
 from zlib import crc32
 
-SIZE = 2_000_000
+SIZE = 1_000_000
 """Characters of a part, at most."""
 
 _CUTS = tuple(

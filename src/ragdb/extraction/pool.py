@@ -76,6 +76,11 @@ class Extractors:
         self._is_closed = False
         self._tessdata = _find_tessdata()
 
+    @property
+    def reads_pictures(self) -> bool:
+        """Whether text is recognized in pictures of it."""
+        return bool(self._tessdata)
+
     def extract(self, file: int, kind: str, name: str) -> Extracted:
         """The text of a file, by its handle; raises ExtractError."""
         reply = self._ask({"kind": kind, "name": name}, file, name)
