@@ -31,7 +31,7 @@ KNOWN: dict[str, list[tuple[int | None, str]]] = {
         (None, "# Swimming in the lake"), (None, "| Grain | Corn, Buckwheat, Barley | 200 |"),
     ],
     "financebench__ULTABEAUTY_2023Q4_EARNINGS.pdf": [
-        (1, "# Ulta Beauty Announces Fourth Quarter"), (4, "3,226,773"),
+        (1, "# Ulta Beauty Announces Fourth Quarter"), (6, "| Net sales | $ 3,226,773 |"),
     ],
     "markitdown__test.docx": [(1, "# Abstract"), (None, "314b0a30-5b04-470b-b9f7-eed2c2bec74a")],
     "markitdown__test.pdf": [(1, "contemporaneous exploration of multi-agent approaches")],

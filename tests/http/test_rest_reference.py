@@ -13,7 +13,8 @@ from rest import Service
 
 OPERATIONS = {
     "search", "ask", "putDocument", "putDocuments", "listDocuments", "getDocument",
-    "replaceDocument", "deleteDocument", "whoami", "live", "ready",
+    "replaceDocument", "deleteDocument", "uploadDocument", "ingestFiles", "getOriginal", "whoami",
+    "live", "ready",
 }  # fmt: skip
 
 

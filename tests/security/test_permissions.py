@@ -30,6 +30,8 @@ NEEDS = {
     "delete_documents": {"data:write"},
     "explain_search": {"rag:read"},
     "get_document": {"rag:read"},
+    "get_original": {"rag:read"},
+    "keep_original": {"data:write"},
     "list_documents": {"rag:read"},
     "maintain": {"data:write"},
     "put_document": {"data:write"},
@@ -37,6 +39,7 @@ NEEDS = {
     "require": {"rag:read"},
     "revoke_api_key": {"api:manage", "user:manage"},
     "search": {"rag:read"},
+    "trim_parts": {"data:write"},
 }
 # Open to every credential: these read and write nothing of an organization, or what the caller is.
 OPEN = {

@@ -180,7 +180,7 @@ class Extractors:
             said = self._end(worker, wait=True).strip().rpartition("\n")[2]
             raise ExtractError(
                 "extractor_failed", f"The process that reads files did not start: {said[:200]}",
-                "See: ragdb doctor",
+                "Run ./install.sh again, and see that memory and processes are to be had.",
             )  # fmt: skip
         return worker
 
