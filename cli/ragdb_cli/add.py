@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from ragdb.errors import Problem
     from ragdb.ingest import Call, Place, Result
-    from ragdb.outbound import Guard
     from ragdb.reading import Common, Item
 
 VISIBILITIES = ("private", "workspace", "organization")
@@ -75,7 +74,6 @@ def cli(
     the rest goes on. Interrupted, it can simply be run again.
     """
     from ragdb.ingest import Place
-    from ragdb.outbound import Guard
     from ragdb.reading import Common
 
     if title and (len(paths) > 1 or any(Path(path).is_dir() for path in paths)):
@@ -83,7 +81,6 @@ def cli(
     if name and "-" not in paths:
         raise click.UsageError("--name is for standard input: ragdb add --name FILENAME -")
     common = Common(title, language, labels, metadata or {})
-    guard = Guard(session.settings.allow_hosts)
     run = _Run(Place(source, workspace, visibility), keep_original)
     with session.member() as client:
 
@@ -91,7 +88,8 @@ def cli(
             return client.call(function, **arguments)
 
         with Interrupts(session.output) as interrupts, progress(session.output) as shown:
-            items = _read(paths, root, common, name, guard, shown)
+            allowed = session.settings.allow_hosts
+            items = _read(paths, root, common, name, allowed, shown)
             run.ingest(items, call, interrupts, shown)
     _report(session.output, run)
     return run.exit_code
@@ -171,18 +169,19 @@ def _read(
     root: Path | None,
     common: Common,
     name: str | None,
-    guard: Guard,
+    allowed: tuple[str, ...],
     shown: Progress,
 ) -> Iterator[Item]:
-    from ragdb.files import STDIN, find
-    from ragdb.outbound import is_url
+    from ragdb.files import STDIN, find, is_url
     from ragdb.reading import SUFFIXES, read, read_stream, read_url
 
     if STDIN in paths:
         yield from read_stream(sys.stdin.buffer, name, common)
     for path in paths:
         if is_url(path):
-            yield from read_url(path, guard, common)
+            from ragdb.outbound import Guard
+
+            yield from read_url(path, Guard(allowed), common)
     files = [path for path in paths if path != STDIN and not is_url(path)]
     yield from read(shown.expect(find(files, SUFFIXES, root)), common)
 

@@ -80,6 +80,11 @@ def find(
             yield _file(path, place, base)
 
 
+def is_url(path: str) -> bool:
+    """Whether a path is the address of a web page."""
+    return path.lower().startswith(("http://", "https://"))
+
+
 def _matching(pattern: str) -> list[str]:
     """What a pattern like docs/**/*.pdf stands for, which the shell has left as it is."""
     return sorted(glob(pattern, recursive=True)) if has_magic(pattern) else []

@@ -9,7 +9,6 @@ Proxies of the environment are not used: they would resolve the name again.
 from __future__ import annotations
 
 import ipaddress
-import re
 import socket
 import tempfile
 import time
@@ -102,11 +101,6 @@ def fetch(
             ) from error
         file.seek(0)
         yield Fetched(file, name)
-
-
-def is_url(path: str) -> bool:
-    """Whether a path is the address of a web page."""
-    return re.match(r"https?://", path, re.IGNORECASE) is not None
 
 
 def _follow(

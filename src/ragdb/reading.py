@@ -18,17 +18,19 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import PurePath
 from shutil import copyfileobj
-from typing import IO, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from ragdb.extract import MAX_BYTES, ExtractError, extract_parts
 from ragdb.extract import SUFFIXES as FORMATS
 from ragdb.extraction.pool import extractors
 from ragdb.files import STDIN, Entry, Found, Missed, Skipped, readable
-from ragdb.outbound import Guard, fetch
 
 LINES = frozenset({".jsonl", ".ndjson"})
 SUFFIXES = FORMATS | LINES
 """What is taken for a document in a folder."""
+
+if TYPE_CHECKING:
+    from ragdb.outbound import Guard
 
 _PIECE = 1 << 20
 # Files up to this size are read ahead, several at a time.
@@ -118,6 +120,8 @@ def read_stream(stream: BinaryIO, name: str | None, common: Common) -> Generator
 
 def read_url(url: str, guard: Guard, common: Common) -> Generator[Document | Failure]:
     """The documents at an address of the web, which is their external id and url."""
+    from ragdb.outbound import fetch
+
     try:
         with fetch(url, guard) as found:
             at_url = replace(common, url=common.url or url)
