@@ -22,10 +22,9 @@ from ragdb_cli.progress import Progress, progress
 from ragdb_cli.session import Client, Session
 
 if TYPE_CHECKING:
-    from psycopg.rows import DictRow
 
     from ragdb.errors import Problem
-    from ragdb.ingest import Result
+    from ragdb.ingest import Call, Place, Result
     from ragdb.reading import Common, Item
 
 VISIBILITIES = ("private", "workspace", "organization")
@@ -54,6 +53,7 @@ STATUSES = ("ingested", "updated", "unchanged", "duplicate", "failed")
 )  # fmt: skip
 @click.option("--name", metavar="FILENAME", help="What standard input would be called as a file.")
 @click.option("--bulk", is_flag=True, help="For a first load: more at a time, indexes at the end.")
+@click.option("--keep-original", is_flag=True, help="Store the files too, for ragdb doc original.")
 @click.pass_obj
 def cli(
     session: Session,
@@ -68,14 +68,17 @@ def cli(
     root: Path | None,
     name: str | None,
     bulk: bool,
+    keep_original: bool,
 ) -> int:
-    """Add files, folders or standard input.
+    """Add files, folders, web pages or standard input.
 
-    A folder stands for everything below it, - for standard input. A file that was added before is
-    updated when it changed and left alone when it did not. A .jsonl file holds one document a
-    line: {"_id": ..., "title": ..., "text": ..., "metadata": {}}. What cannot be read is reported,
-    and the rest goes on. Interrupted, it can simply be run again.
+    A folder stands for everything below it, "docs/**/*.pdf" for what matches, - for standard
+    input, and an address of the web for what is there. A file that was added before is updated
+    when it changed and left alone when it did not. A .jsonl file holds one document a line:
+    {"_id": ..., "title": ..., "text": ..., "metadata": {}}. What cannot be read is reported, and
+    the rest goes on. Interrupted, it can simply be run again.
     """
+    from ragdb.ingest import Place
     from ragdb.reading import Common
 
     if title and (len(paths) > 1 or any(Path(path).is_dir() for path in paths)):
@@ -83,22 +86,15 @@ def cli(
     if name and "-" not in paths:
         raise click.UsageError("--name is for standard input: ragdb add --name FILENAME -")
     common = Common(title, language, labels, metadata or {})
-    run = _Run()
+    run = _Run(Place(source, workspace, visibility), keep_original)
     with ExitStack() as stack:
         clients = [stack.enter_context(session.member()) for _ in range(WRITERS if bulk else 1)]
-        puts = [
-            partial(
-                client.call, "put_documents",
-                p_source=source, p_workspace=workspace, p_visibility=visibility,
-            )
-            for client in clients
-        ]  # fmt: skip
         with Interrupts(session.output) as interrupts, progress(session.output) as shown:
-            items = _read(paths, root, common, name, shown)
+            items = _read(paths, root, common, name, session.settings.allow_hosts, shown)
             if bulk:
-                run.load(items, puts, interrupts, shown)
+                run.load(items, [client.call for client in clients], interrupts, shown)
             else:
-                run.ingest(items, puts[0], interrupts, shown)
+                run.ingest(items, clients[0].call, interrupts, shown)
         if run.chunks >= TAIL and not run.problem and not run.interrupted:
             with session.output.status("Making the indexes ready"):
                 _finish(session, clients[0], bulk)
@@ -108,8 +104,10 @@ def cli(
 
 @dataclass
 class _Run:
-    """What has been done so far."""
+    """What is being done, and what has been so far."""
 
+    place: Place
+    keep_original: bool
     results: list[Result] = field(default_factory=list["Result"])
     skipped: int = 0
     problem: Problem | None = None
@@ -119,38 +117,42 @@ class _Run:
     def ingest(
         self,
         items: Iterable[Item],
-        put: Callable[..., list[DictRow]],
+        call: Call,
         interrupts: Interrupts,
         shown: Progress,
     ) -> None:
         """Store everything; stops at an interrupt, and when the database is out of reach."""
-        from ragdb.ingest import batches, store
+        from ragdb.ahead import ahead
+        from ragdb.extraction.pool import extractors
+        from ragdb.ingest import batches
 
         began = time.perf_counter()
         try:
-            for batch in batches(items):
+            for batch in ahead(batches(items)):
                 with interrupts.held():
-                    self._take(batch, partial(store, put, batch), shown)
+                    self._take(batch, partial(self._store, call, batch), shown)
                 if self.problem:
                     return
         except KeyboardInterrupt:
             self.interrupted = True
         finally:
             self.seconds = time.perf_counter() - began
+            extractors().close()
 
     def load(
         self,
         items: Iterable[Item],
-        puts: Sequence[Callable[..., list[DictRow]]],
+        calls: Sequence[Call],
         interrupts: Interrupts,
         shown: Progress,
     ) -> None:
-        """ingest() with a writer for each of `puts`, and larger batches."""
-        from ragdb.ingest import BULK, batches, store
+        """ingest() with a writer for each of `calls`, and larger batches."""
+        from ragdb.extraction.pool import extractors
+        from ragdb.ingest import BULK, batches
         from ragdb.writers import Writers
 
         began = time.perf_counter()
-        with Writers([partial(store, put) for put in puts]) as writers:
+        with Writers([partial(self._store, call) for call in calls]) as writers:
             try:
                 for batch, stored in writers.run(batches(items, BULK)):
                     with interrupts.held():
@@ -162,6 +164,12 @@ class _Run:
             for batch, stored in writers.under_way():
                 self._take(batch, stored.result, shown)
         self.seconds = time.perf_counter() - began
+        extractors().close()
+
+    def _store(self, call: Call, batch: list[Item]) -> list[Result]:
+        from ragdb.ingest import store
+
+        return store(call, self.place, batch, self.keep_original)
 
     def _take(self, batch: list[Item], stored: Callable[[], list[Result]], shown: Progress) -> None:
         """Note what became of a batch."""
@@ -226,14 +234,24 @@ def _finish(session: Session, client: Client, bulk: bool) -> None:
 
 
 def _read(
-    paths: tuple[str, ...], root: Path | None, common: Common, name: str | None, shown: Progress
+    paths: tuple[str, ...],
+    root: Path | None,
+    common: Common,
+    name: str | None,
+    allowed: tuple[str, ...],
+    shown: Progress,
 ) -> Iterator[Item]:
-    from ragdb.files import STDIN, find
-    from ragdb.reading import SUFFIXES, read, read_stream
+    from ragdb.files import STDIN, find, is_url
+    from ragdb.reading import SUFFIXES, read, read_stream, read_url
 
     if STDIN in paths:
-        yield read_stream(sys.stdin.buffer, name, common)
-    files = [path for path in paths if path != STDIN]
+        yield from read_stream(sys.stdin.buffer, name, common)
+    for path in paths:
+        if is_url(path):
+            from ragdb.outbound import Guard
+
+            yield from read_url(path, Guard(allowed), common)
+    files = [path for path in paths if path != STDIN and not is_url(path)]
     yield from read(shown.expect(find(files, SUFFIXES, root)), common)
 
 
@@ -256,6 +274,8 @@ def _report(output: Output, run: _Run) -> None:
         if result.error and (not run.problem or result.error["code"] != run.problem.code):
             path, reason = printable(result.path), printable(result.error["message"] or "")
             output.warn(f"failed  {path}: {reason} ({result.error['code']})")
+            if result.error["hint"]:
+                output.warn(f"        {printable(result.error['hint'])}")
     if not run.problem or run.counts["failed"] < len(run.results):
         told = [f"{run.counts[status]} {status}" for status in STATUSES if run.counts[status]]
         if run.skipped:

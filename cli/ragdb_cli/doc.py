@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from uuid import UUID
 
 import click
@@ -58,6 +60,31 @@ def show(session: Session, document_id: UUID, text: bool) -> None:
             output.text(f"{name + ':':<14}{output.style('' if value is None else str(value))}")
         output.text()
     output.text(printable(content) if output.is_terminal else content)
+
+
+@cli.command("original")
+@click.argument("document_id", type=click.UUID)
+@click.option(
+    "-o", "--output", "target", type=click.Path(path_type=Path), metavar="FILE",
+    help="Where to write it; default: standard output.",
+)  # fmt: skip
+@click.pass_obj
+def original(session: Session, document_id: UUID, target: Path | None) -> None:
+    """Get the file a document was read from, where it was kept."""
+    with session.member() as client:
+        found = client.call("get_original", read_only=True, p_document_id=document_id)[0]
+    content: bytes = found.pop("content")
+    output = session.output
+    if target:
+        target.write_bytes(content)
+    if output.is_json:
+        output.document(found)
+    elif target:
+        output.text(f"{found['name']}: {found['size']} bytes")
+    elif sys.stdout.isatty():
+        output.note(f"{found['name']} has {found['size']} bytes; name a file with --output.")
+    else:
+        sys.stdout.buffer.write(content)
 
 
 @cli.command("rm")

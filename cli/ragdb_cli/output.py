@@ -142,7 +142,7 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return ", ".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(value, datetime):
         return value.astimezone().strftime("%Y-%m-%d %H:%M")

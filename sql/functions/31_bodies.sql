@@ -126,7 +126,9 @@ create or replace function ragdb_data._default_chunking(p_mime text)
   security invoker
   parallel safe
   return case
-    when p_mime in ('text/markdown', 'text/html')
+    when p_mime in ('text/markdown', 'text/html', 'text/csv', 'text/tab-separated-values',
+                    'message/rfc822')
+         or p_mime like 'application/%'
       then '{"chunker": "markdown", "size": 512, "overlap": 0, "unit": "tokens"}'::jsonb
     else '{"chunker": "recursive", "size": 512, "overlap": 50, "unit": "tokens"}'::jsonb
   end;

@@ -37,7 +37,8 @@ declare
   v_bodies int8[];
   v_changed record;
   v_created int8[] := '{}';
-  v_touched int8[] := '{}';
+  v_rewritten int8[] := '{}';
+  v_touched int8[];
   v_new int8[];
 begin
   if p_visibility is null or p_visibility not in ('private', 'workspace', 'organization') then
@@ -126,7 +127,7 @@ begin
       perform ragdb_data._rewrite_body(
                 v_changed.body_no, v_changed.title, v_changed.content,
                 v_changed.language, v_changed.chunking, v_changed.sha256);
-      v_touched := v_touched || v_changed.document_no;
+      v_rewritten := v_rewritten || v_changed.document_no;
     exception when unique_violation then
       -- The text has come into the scope since the query looked: it is shared below.
       null;
@@ -199,14 +200,20 @@ begin
            is distinct from
            (excluded.body_no, excluded.title, excluded.url, excluded.mime, excluded.labels,
             excluded.metadata, excluded.dated_at)
-        or d.document_no = any (v_touched)
+        or d.document_no = any (v_rewritten)
     returning d.document_no, d.xmax <> 0 as is_old)
-  select v_touched || coalesce(array_agg(p.document_no), '{}'),
+  select v_rewritten || coalesce(array_agg(p.document_no), '{}'),
          array_agg(p.document_no) filter (where not p.is_old)
     into v_touched, v_new
     from put p;
 
   perform ragdb_data._write_facts(v_touched, v_new);
+  -- The file of the text before.
+  delete from ragdb_data.original o
+   using unnest(v_document_nos, v_old_bodies, v_bodies) r(document_no, old, new)
+   where o.org_no = v_org
+     and o.document_no = r.document_no
+     and (r.old <> r.new or r.document_no = any (v_rewritten));
   v_old_bodies := array(select b.old
                           from unnest(v_old_bodies, v_bodies) b(old, new)
                          where b.old <> b.new);

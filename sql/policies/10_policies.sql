@@ -85,7 +85,7 @@ begin
     || ' and scope_no = any ((select ragdb.current_scopes())::int4[])',
     false, format(c_may, 'data:write'));
   foreach v_table in array
-    '{body,document,document_fact,posting,dead_chunk,segment,segment_posting,slot,'
+    '{body,document,document_fact,original,posting,dead_chunk,segment,segment_posting,slot,'
     'chunk,chunk_word,chunk_vector,spelling,spelled_segment}'::text[]
   loop
     perform ragdb_private.protect(format('ragdb_data.%I', v_table), c_scope, false,

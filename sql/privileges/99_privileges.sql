@@ -75,6 +75,7 @@ grant insert, delete on ragdb_data.posting, ragdb_data.dead_chunk, ragdb_data.ch
 grant insert, delete on ragdb_data.synonym, ragdb_data.spelling, ragdb_data.spelled_segment
 grant update (scopes, done_to), delete on ragdb_data.outdated_organization
   to ragdb_service, ragdb_admin;
+grant insert, delete on ragdb_data.original to ragdb_service, ragdb_admin;
 grant update (is_indexed) on ragdb_data.chunk_vector to ragdb_service, ragdb_admin;
 grant insert on ragdb_data.workspace, ragdb_data.workspace_member to ragdb_service, ragdb_admin;
 grant update (user_no) on ragdb_data.workspace_member to ragdb_service, ragdb_admin;

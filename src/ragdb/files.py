@@ -15,6 +15,7 @@ import os
 import stat
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
+from glob import glob, has_magic
 from pathlib import Path
 
 STDIN = "-"
@@ -62,7 +63,11 @@ def find(
         try:
             found = named.stat()
         except (OSError, ValueError) as error:
-            yield _missed(path, error)
+            matching = _matching(path) if isinstance(error, FileNotFoundError) else []
+            if matching:
+                yield from find(matching, suffixes, root)
+            else:
+                yield _missed(path, error)
             continue
         is_folder = stat.S_ISDIR(found.st_mode)
         place = named.resolve() if is_folder else named.parent.resolve() / named.name
@@ -73,6 +78,16 @@ def find(
             yield from _walk(path, place, base, suffixes)
         else:
             yield _file(path, place, base)
+
+
+def is_url(path: str) -> bool:
+    """Whether a path is the address of a web page."""
+    return path.lower().startswith(("http://", "https://"))
+
+
+def _matching(pattern: str) -> list[str]:
+    """What a pattern like docs/**/*.pdf stands for, which the shell has left as it is."""
+    return sorted(glob(pattern, recursive=True)) if has_magic(pattern) else []
 
 
 def readable(path: str) -> str:

@@ -3,21 +3,24 @@
 One statement stores a batch, and its transaction commits before the next is read: what was
 reported as stored is stored, and whatever ends the run loses nothing but the batch under way.
 Neither a file that cannot be read nor a document that is refused keeps the others out.
+
+`ingest_file()` is the same for one file that is at hand, such as an upload.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass
-from typing import Literal, cast
+from collections.abc import Generator, Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import IO, Literal, Protocol, cast
 from uuid import UUID
 
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from ragdb.errors import RagdbError
+from ragdb.extraction.language import languages
 from ragdb.files import Skipped
-from ragdb.reading import Document, Failure, Item
+from ragdb.reading import Common, Document, Failure, Item, read_file
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,30 @@ _FATAL = frozenset(
 Status = Literal["ingested", "updated", "unchanged", "duplicate", "failed"]
 
 
+class Call(Protocol):
+    """Calls ragdb.<function>; raises RagdbError."""
+
+    def __call__(self, function: str, **arguments: object) -> list[DictRow]:
+        """The rows it returns."""
+        ...
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where documents go, as put_documents() has it."""
+
+    source: str = "default"
+    workspace: str | None = None
+    visibility: str = "workspace"
+
+    def arguments(self) -> dict[str, object]:
+        """As arguments of a stored function."""
+        return {f"p_{name}": value for name, value in asdict(self).items()}
+
+
 @dataclass(frozen=True)
 class Result:
-    """What became of one file, or of one line of a JSONL file."""
+    """What became of one file, of a part of it, or of one line of a JSONL file."""
 
     path: str
     status: Status
@@ -52,7 +76,7 @@ class Result:
 
 
 def batches(items: Iterable[Item], limits: Limits = Limits()) -> Generator[list[Item]]:
-    """Put together what is stored at once."""
+    """Put together what is stored at once, each document with its language if that can be told."""
     batch: list[Item] = []
     documents = characters = 0
     for item in items:
@@ -65,20 +89,42 @@ def batches(items: Iterable[Item], limits: Limits = Limits()) -> Generator[list[
             or characters >= limits.characters
             or len(batch) >= limits.items
         ):
-            yield batch
+            yield _with_languages(batch)
             batch = []
             documents = characters = 0
     if batch:
-        yield batch
+        yield _with_languages(batch)
 
 
-def store(call: Callable[..., list[DictRow]], batch: list[Item]) -> list[Result]:
-    """Store a batch by `call`, which runs put_documents(); what was skipped has no result.
+def _with_languages(batch: list[Item]) -> list[Item]:
+    asked = [
+        number
+        for number, item in enumerate(batch)
+        if isinstance(item, Document) and item.fields["language"] is None
+    ]
+    documents = [cast(Document, batch[number]) for number in asked]
+    found = languages([cast(str, document.fields["content"]) for document in documents])
+    for number, document, language in zip(asked, documents, found, strict=True):
+        batch[number] = replace(document, fields=document.fields | {"language": language})
+    return batch
+
+
+def store(
+    call: Call, place: Place, batch: Iterable[Item], keep_original: bool = False
+) -> list[Result]:
+    """Store a batch; what was skipped has no result.
+
+    keep_original: also the files, of those that are one document.
 
     Raises RagdbError when no document can be stored, whichever it is.
     """
     documents = [item for item in batch if isinstance(item, Document)]
-    stored = iter(_store(call, documents) if documents else [])
+    results = _store(call, place, documents) if documents else []
+    _trim(call, place, documents, results)
+    if keep_original:
+        pairs = zip(documents, results, strict=True)
+        results = [_kept(call, document, result) for document, result in pairs]
+    stored = iter(results)
     return [
         failed(item.path, item.code, item.message, item.hint)
         if isinstance(item, Failure)
@@ -88,15 +134,56 @@ def store(call: Callable[..., list[DictRow]], batch: list[Item]) -> list[Result]
     ]
 
 
+def _kept(call: Call, document: Document, result: Result) -> Result:
+    """Keep the file of a document that was stored; where that fails, the document has."""
+    if result.document_id is None or document.original is None:
+        return result
+    try:
+        call(
+            "keep_original", p_document_id=result.document_id, p_name=document.name,
+            p_mime=document.fields["mime"], p_content=document.original(),
+        )  # fmt: skip
+    except OSError as error:
+        return failed(document.path, "unreadable_file", f"It cannot be kept: {error.strerror}.")
+    except RagdbError as error:
+        problem = error.problem
+        if problem.code in _FATAL:
+            raise
+        return failed(document.path, problem.code, problem.message, problem.hint)
+    return result
+
+
+def ingest_file(
+    call: Call,
+    file: IO[bytes],
+    name: str,
+    place: Place,
+    common: Common,
+    *,
+    external_id: str | None = None,
+    keep_original: bool = False,
+) -> list[Result]:
+    """Store the documents of one file that is open for reading; `name` is what it is called.
+
+    It goes by its name in the source, unless there is an external id. Raises RagdbError when
+    nothing can be stored at all, whatever the file.
+    """
+    items = read_file(file, name, name, external_id or name, common)
+    return [
+        result for batch in batches(items) for result in store(call, place, batch, keep_original)
+    ]
+
+
 def failed(path: str, code: str, message: str, hint: str | None = None) -> Result:
     """The result of a failure."""
     return Result(path, "failed", error={"code": code, "message": message, "hint": hint})
 
 
-def _store(call: Callable[..., list[DictRow]], documents: list[Document]) -> list[Result]:
+def _store(call: Call, place: Place, documents: list[Document]) -> list[Result]:
     for attempt in range(_RETRIES):
         try:
-            rows = call(p_documents=Jsonb([document.fields for document in documents]))
+            fields = Jsonb([document.fields for document in documents])
+            rows = call("put_documents", p_documents=fields, **place.arguments())
             return [_result(document, row) for document, row in zip(documents, rows, strict=True)]
         except RagdbError as error:
             problem = error.problem
@@ -107,7 +194,25 @@ def _store(call: Callable[..., list[DictRow]], documents: list[Document]) -> lis
             if len(documents) == 1:
                 return [failed(documents[0].path, problem.code, problem.message, problem.hint)]
             break
-    return [result for document in documents for result in _store(call, [document])]
+    return [result for document in documents for result in _store(call, place, [document])]
+
+
+def _trim(call: Call, place: Place, documents: list[Document], results: list[Result]) -> None:
+    """Delete what is left of files that were in more parts before."""
+    changed = [
+        document
+        for document, result in zip(documents, results, strict=True)
+        if document.whole is not None
+        and document.parts is not None
+        and (document.parts > 0 or result.status in ("ingested", "duplicate"))
+    ]
+    if changed:
+        call(
+            "trim_parts",
+            p_external_ids=[document.whole for document in changed],
+            p_parts=[document.parts for document in changed],
+            **place.arguments(),
+        )
 
 
 def _result(document: Document, row: DictRow) -> Result:

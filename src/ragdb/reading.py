@@ -1,27 +1,40 @@
 """From files to documents, as put_documents() takes them.
 
-Whatever is wrong with a file becomes a Failure with a machine name, and the next one is read.
+Whatever is wrong with a file becomes a Failure with a machine name, and the next one is read. A
+text that is too long for one document becomes several: the parts of `notes.txt` go by
+`notes.txt#part-1` and so on. No file is held in memory whole but those that need a parser, whose
+size is limited.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import stat
-from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import BinaryIO, cast
+import tempfile
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import PurePath
+from shutil import copyfileobj
+from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
+from ragdb.extract import MAX_BYTES, ExtractError, extract_parts
 from ragdb.extract import SUFFIXES as FORMATS
-from ragdb.extract import ExtractError, extract
+from ragdb.extraction.pool import extractors
 from ragdb.files import STDIN, Entry, Found, Missed, Skipped, readable
-
-MAX_BYTES = 64_000_000
-"""The largest file, and the longest line of a JSONL file."""
 
 LINES = frozenset({".jsonl", ".ndjson"})
 SUFFIXES = FORMATS | LINES
 """What is taken for a document in a folder."""
+
+if TYPE_CHECKING:
+    from ragdb.outbound import Guard
+
+_PIECE = 1 << 20
+# Files up to this size are read ahead, several at a time.
+_SMALL = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -31,6 +44,13 @@ class Document:
     path: str
     fields: dict[str, object]
     size: int
+    whole: str | None = None
+    """The external id of the file it is made of, where that file is one document or its parts."""
+    parts: int | None = None
+    """With the last part of a file, how many there are; 0 for a file in one document."""
+    name: str = ""
+    original: Callable[[], bytes] | None = None
+    """The file's name and bytes, where it is one document."""
 
 
 @dataclass(frozen=True)
@@ -52,57 +72,164 @@ class Common:
     language: str | None = None
     labels: tuple[str, ...] = ()
     metadata: Mapping[str, object] = field(default_factory=dict[str, object])
+    url: str | None = None
+
+    def joined(self, fields: Mapping[str, object], metadata: object) -> dict[str, object]:
+        """A document's own fields and these; what the run says of metadata wins."""
+        own = cast(dict[str, object], metadata) if isinstance(metadata, dict) else {}
+        labels = fields.get("labels")
+        mine = cast(list[object], labels) if isinstance(labels, list) else []
+        return {
+            **fields,
+            "url": fields.get("url") or self.url,
+            "language": self.language or fields.get("language"),
+            "labels": [*mine, *self.labels],
+            "metadata": {**own, **self.metadata},
+        }
 
 
 Item = Document | Failure | Skipped
 
 
 def read(entries: Iterable[Entry], common: Common) -> Generator[Item]:
-    """Read the files, one at a time; of two with the same external id the second fails."""
+    """Read the files in order; of two with the same external id the second fails."""
     seen: set[object] = set()
-    for entry in entries:
-        for document in _read_entry(entry, common):
-            if isinstance(document, Document):
-                external_id = document.fields["external_id"]
-                if external_id in seen:
-                    yield Failure(
-                        document.path, "duplicate_external_id",
-                        f"Another file of this run goes by {external_id} already;"
-                        " put them into sources of their own, or name a root above both.",
-                        document.size,
-                    )  # fmt: skip
-                    continue
+    for document in _ahead(entries, common):
+        if isinstance(document, Document):
+            external_id = document.fields["external_id"]
+            if external_id in seen:
+                yield Failure(
+                    document.path, "duplicate_external_id",
+                    f"Another file of this run goes by {external_id} already;"
+                    " put them into sources of their own, or name a root above both.",
+                    document.size,
+                )  # fmt: skip
+                continue
+            if external_id is not None:
                 seen.add(external_id)
-            yield document
+        yield document
 
 
-def read_stream(stream: BinaryIO, name: str | None, common: Common) -> Document | Failure:
+def read_stream(stream: BinaryIO, name: str | None, common: Common) -> Generator[Item]:
     """What standard input holds; without a name it is text that goes by its checksum."""
-    data = stream.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        return Failure(STDIN, "file_too_large", f"At most {MAX_BYTES} bytes are read.")
-    document = _extract(data, name or "stdin.txt", STDIN, common)
-    if isinstance(document, Document) and name:
-        document.fields["external_id"] = name
-    elif isinstance(document, Document) and not common.title:
-        first = str(document.fields["content"]).strip().partition("\n")[0]
-        document.fields["title"] = first[:80]
-    return document
+    with tempfile.TemporaryFile() as held:
+        copyfileobj(stream, held, _PIECE)
+        for item in read_file(held, name or STDIN, STDIN, name or STDIN, common):
+            yield _named_by_content(item, common) if not name else item
 
 
-def _extract(data: bytes, name: str, path: str, common: Common) -> Document | Failure:
-    """The document that a file's content makes; `name` tells its format."""
+def read_url(url: str, guard: Guard, common: Common) -> Generator[Document | Failure]:
+    """The documents at an address of the web, which is their external id and url."""
+    from ragdb.outbound import fetch
+
     try:
-        found = extract(data, name)
+        with fetch(url, guard) as found:
+            at_url = replace(common, url=common.url or url)
+            yield from read_file(found.file, found.name, url, url, at_url)
     except ExtractError as error:
-        return Failure(path, error.code, error.message, len(data), error.hint)
+        yield Failure(url, error.code, error.message, hint=error.hint)
+
+
+def read_file(
+    file: IO[bytes], name: str, path: str, external_id: str, common: Common,
+    original: Callable[[], bytes] | None = None,
+) -> Generator[Document | Failure]:  # fmt: skip
+    """The documents of one file, open for reading; `path` is what it is called in reports.
+
+    original: how to read its bytes again, by default from the same file.
+    """
+    if PurePath(name).suffix.lower() in LINES:
+        from ragdb.lines import read_lines
+
+        file.seek(0)
+        yield from read_lines(file, path, external_id, common, MAX_BYTES)
+        return
+    size, done = file.seek(0, os.SEEK_END), 0
+
+    def again() -> bytes:
+        file.seek(0)
+        return file.read()
+
+    try:
+        for document in _documents(file, size, name, path, external_id, common):
+            done += document.size
+            if document.parts == 0:
+                document = replace(document, original=original or again)
+            yield document
+    except ExtractError as error:
+        yield Failure(path, error.code, error.message, size - done, error.hint)
+
+
+def _documents(
+    file: IO[bytes], size: int, name: str, path: str, external_id: str, common: Common
+) -> Generator[Document]:
+    found, texts = extract_parts(file, name)
     fields: dict[str, object] = {
-        "external_id": None,
-        "title": common.title or found.title,
-        "content": found.text,
-        "mime": found.mime,
-    }
-    return Document(path, _with_common(fields, found.metadata, common), len(data))
+        "external_id": external_id, "title": common.title or found.title, "content": found.text,
+        "mime": found.mime, "date": found.date,
+    }  # fmt: skip
+    fields = common.joined(fields, found.metadata)
+    second = next(texts, None)
+    if second is None:
+        yield Document(path, fields, size, external_id, 0, PurePath(name).name)
+        return
+    number, text, left = 1, found.text, size
+    while text is not None:
+        following = second if number == 1 else next(texts, None)
+        part = {
+            **fields, "content": text, "external_id": f"{external_id}#part-{number}",
+            "title": f"{fields['title']}, part {number}",
+        }  # fmt: skip
+        taken = left if following is None else min(len(text), left)
+        yield Document(
+            f"{path}#part-{number}", part, taken, external_id,
+            parts=number if following is None else None,
+        )  # fmt: skip
+        left -= taken
+        number, text = number + 1, following
+
+
+def _named_by_content(item: Item, common: Common) -> Item:
+    """Without a name: the first line is the title, and put_documents() makes an external id."""
+    if not isinstance(item, Document):
+        return item
+    fields = dict(item.fields)
+    if not common.title and fields["title"] == STDIN:
+        fields["title"] = str(fields["content"]).strip().partition("\n")[0][:80]
+    return replace(item, fields=fields | {"external_id": None}, whole=None)
+
+
+def _ahead(entries: Iterable[Entry], common: Common) -> Generator[Item]:
+    """The documents of the files in order, small files read while earlier ones are used."""
+    workers = extractors().size
+    waiting: deque[Future[list[Item]] | Entry] = deque()
+    with ThreadPoolExecutor(workers, "ragdb-read") as threads:
+        try:
+            for entry in entries:
+                if _is_small(entry):
+                    waiting.append(threads.submit(_read_whole, entry, common))
+                else:
+                    waiting.append(entry)
+                while len(waiting) > 2 * workers:
+                    yield from _taken(waiting.popleft(), common)
+            while waiting:
+                yield from _taken(waiting.popleft(), common)
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _is_small(entry: Entry) -> bool:
+    return (
+        isinstance(entry, Found) and entry.size <= _SMALL and entry.file.suffix.lower() not in LINES
+    )
+
+
+def _read_whole(entry: Entry, common: Common) -> list[Item]:
+    return list(_read_entry(entry, common))
+
+
+def _taken(waiting: Future[list[Item]] | Entry, common: Common) -> Iterable[Item]:
+    return waiting.result() if isinstance(waiting, Future) else _read_entry(waiting, common)
 
 
 def _read_entry(entry: Entry, common: Common) -> Generator[Item]:
@@ -110,15 +237,20 @@ def _read_entry(entry: Entry, common: Common) -> Generator[Item]:
         yield entry
     elif isinstance(entry, Missed):
         yield Failure(entry.path, entry.code, entry.message)
-    elif entry.size > MAX_BYTES and entry.file.suffix.lower() not in LINES:
-        yield _too_large(entry)
     else:
         try:
             with open(_open(entry), "rb") as file:
-                yield from _read_file(entry, file, common)
+                name = readable(entry.file.name)
+                again = partial(_read_again, entry)
+                yield from read_file(file, name, entry.path, entry.external_id, common, again)
         except OSError as error:
             message = f"It cannot be read: {error.strerror}."
             yield Failure(entry.path, "unreadable_file", message, entry.size)
+
+
+def _read_again(entry: Found) -> bytes:
+    with open(_open(entry), "rb") as file:
+        return file.read()
 
 
 def _open(entry: Found) -> int:
@@ -128,84 +260,3 @@ def _open(entry: Found) -> int:
         os.close(handle)
         raise OSError(0, "it is no regular file")
     return handle
-
-
-def _read_file(entry: Found, file: BinaryIO, common: Common) -> Generator[Document | Failure]:
-    if entry.file.suffix.lower() in LINES:
-        yield from _read_lines(entry, file, common)
-        return
-    data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        yield _too_large(entry)
-        return
-    document = _extract(data, readable(entry.file.name), entry.path, common)
-    if isinstance(document, Document):
-        document.fields["external_id"] = entry.external_id
-        # What a file is called says what it is about.
-        document.fields["title"] = document.fields["title"] or entry.external_id
-    yield document
-
-
-def _read_lines(entry: Found, file: BinaryIO, common: Common) -> Generator[Document | Failure]:
-    """A JSONL file: one document a line, by its _id or else by the line's number."""
-    number = 0
-    while line := file.readline(MAX_BYTES + 1):
-        number += 1
-        if not line.strip():
-            continue
-        path = f"{entry.path}#{number}"
-        if len(line) > MAX_BYTES:
-            yield Failure(path, "file_too_large", f"A line has over {MAX_BYTES} bytes.", len(line))
-            return
-        try:
-            given = json.loads(line)
-        except (ValueError, RecursionError):
-            yield Failure(path, "invalid_json", "The line is not JSON.", len(line))
-            continue
-        if not isinstance(given, dict):
-            yield Failure(path, "invalid_document", "A line is a JSON object.", len(line))
-            continue
-        record = cast(dict[str, object], given)
-        name = record.get("_id", record.get("id", number))
-        fields: dict[str, object] = {
-            "external_id": f"{entry.external_id}#{name}",
-            "title": record.get("title"),
-            "content": record.get("text", record.get("content")),
-            "url": record.get("url"),
-        }
-        problem = _problem_of(fields["content"])
-        if problem:
-            yield Failure(f"{entry.path}#{name}", *problem, len(line))
-            continue
-        own = record.get("metadata")
-        metadata = cast(dict[str, object], own) if isinstance(own, dict) else {}
-        fields = _with_common(fields, metadata, common)
-        yield Document(f"{entry.path}#{name}", fields, len(line))
-
-
-def _problem_of(text: object) -> tuple[str, str] | None:
-    """What keeps a text of a JSONL file out of a database: machine name and sentence."""
-    if not isinstance(text, str):
-        return "invalid_document", "A line needs a text under the key text or content."
-    if "\0" in text:
-        return "nul_character", "The text contains a NUL character."
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return "not_utf8", "The text contains half a surrogate pair."
-    return None
-
-
-def _with_common(
-    fields: dict[str, object], metadata: Mapping[str, object], common: Common
-) -> dict[str, object]:
-    return fields | {
-        "language": common.language,
-        "labels": list(common.labels),
-        "metadata": {**metadata, **common.metadata},
-    }
-
-
-def _too_large(entry: Found) -> Failure:
-    message = f"It has {entry.size} bytes; at most {MAX_BYTES} are read."
-    return Failure(entry.path, "file_too_large", message, entry.size)

@@ -51,6 +51,8 @@ class Settings:
     port: int
     http_host: str
     http_port: int
+    allow_hosts: tuple[str, ...]
+    """Hosts and networks of one's own that may be fetched from."""
     sources: Mapping[str, str]
 
 
@@ -82,6 +84,7 @@ def load(home: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
         port=reader.port("port", "RAGDB_PORT", 5432),
         http_host=reader.text("http_host", "RAGDB_HTTP_HOST") or "127.0.0.1",
         http_port=reader.port("http_port", "RAGDB_HTTP_PORT", 8000),
+        allow_hosts=reader.hosts("allow_hosts", "RAGDB_ALLOW_HOSTS"),
         sources=reader.sources,
     )
 
@@ -198,6 +201,15 @@ class _Reader:
                 f"{variable} must be host names or addresses with commas between, not {value!r}."
             )
         return value
+
+    def hosts(self, name: str, variable: str) -> tuple[str, ...]:
+        value = self.text(name, variable) or ""
+        if not re.fullmatch(r"[A-Za-z0-9.:_/, -]*", value):
+            raise SettingsError(
+                f"{variable} must be host names, addresses or networks like 10.0.0.0/8 with commas"
+                f" between, not {value!r}."
+            )
+        return tuple(entry for entry in re.split(r"[, ]+", value) if entry)
 
 
 def _read(path: Path, variable: str | None = None, missing_ok: bool = False) -> str:

@@ -102,7 +102,7 @@ def test_bad_files_in_a_folder_of_thousands(member: Ragdb, docs: Path) -> None:
     many.mkdir()
     for number in range(2000):
         (many / f"{number:04}.txt").write_text(f"Note {number} about subject {number % 97}.")
-    (many / "0100-latin.txt").write_bytes("café".encode("latin-1"))
+    (many / "0100-damaged.txt").write_bytes("Grüße ".encode() * 9 + b"\xff")
     (many / "0200-binary.md").write_bytes(b"\x00\x01\x02\x03" * 100)
     (many / "0300-empty.md").touch()
     (many / "0400-dangling.md").symlink_to("nowhere")
@@ -115,7 +115,7 @@ def test_bad_files_in_a_folder_of_thousands(member: Ragdb, docs: Path) -> None:
     report = member.json("add", docs, code=1)
     failed = {path.removeprefix(f"{many}/"): code for path, code in errors(report).items()}
     expected = {
-        "0100-latin.txt": "not_utf8",
+        "0100-damaged.txt": "not_utf8",
         "0200-binary.md": "binary_file",
         "0300-empty.md": "empty_file",
         "0400-dangling.md": "file_not_found",
@@ -132,18 +132,19 @@ def test_bad_files_in_a_folder_of_thousands(member: Ragdb, docs: Path) -> None:
 
     done = member.run("add", docs)
     assert done.returncode == 1
-    assert f"failed  {many}/0100-latin.txt: " in done.stderr and "(not_utf8)" in done.stderr
+    assert f"failed  {many}/0100-damaged.txt: " in done.stderr and "(not_utf8)" in done.stderr
 
 
 def test_named_files_that_cannot_be_taken(member: Ragdb, docs: Path) -> None:
     (docs / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    with (docs / "huge.txt").open("wb") as file:
+    with (docs / "huge.pdf").open("wb") as file:
+        file.write(b"%PDF-1.4\n")
         file.truncate(70_000_000)
-    names = ["photo.png", "huge.txt", "missing.md", "keys.md", "/dev/null"]
+    names = ["photo.png", "huge.pdf", "missing.md", "keys.md", "/dev/null"]
     report = member.json("add", *names, cwd=docs, code=1)
     assert errors(report) == {
         "photo.png": "unsupported_format",
-        "huge.txt": "file_too_large",
+        "huge.pdf": "file_too_large",
         "missing.md": "file_not_found",
         "/dev/null": "not_a_file",
     }

@@ -242,6 +242,10 @@ class Populator:
             p_content=content, p_title="Common", p_external_id=external_id,
         )[0]  # fmt: skip
         party.ids[external_id] = str(made["document_id"])
+        self._call(
+            party.keys["admin"], "keep_original", p_document_id=made["document_id"],
+            p_name="common.txt", p_mime="text/plain", p_content=b"Common",
+        )  # fmt: skip
 
     def _put(self, key: str, domain: str, workspace: str, visibility: str, **given: object) -> Item:
         def word() -> str:
@@ -261,6 +265,10 @@ class Populator:
             key, "put_document", p_workspace=workspace, p_visibility=visibility, **fields
         )[0]
         self.vocabulary.domains[domain].add(str(row["document_id"]))
+        self._call(
+            key, "keep_original", p_document_id=row["document_id"], p_name=f"{word()}.pdf",
+            p_mime=f"application/{word()}", p_content=fields["p_content"].encode(),
+        )  # fmt: skip
         return Item(domain, str(row["document_id"]), workspace, fields)
 
     def _forget(self, party: Party, member: str, like: Item, visibility: str) -> None:

@@ -114,6 +114,12 @@ class Recipes:
             if self.subject.bypasses_policies
             else {}
         )
+        # Some of whose numbers are those of the other organization's documents.
+        everybody = (
+            [item.id for party in (self.world.acme, self.world.globex) for item in party.items]
+            if self.subject.bypasses_policies
+            else []
+        )
         cited = [self.world.acme.items[0].id] if self.subject.bypasses_policies else []
         question = {"p_question": "Which text is said twice?", "p_limit": 3, "p_filters": None}
         return {
@@ -130,6 +136,15 @@ class Recipes:
             ],
             # Whoever configures the organization deletes others' jobs with what they said.
             "delete_old_jobs": [{"p_older_than": "0"} for _ in cited],
+            "get_original": [{"p_document_id": id_} for id_ in everybody],
+            "keep_original": [
+                {"p_document_id": id_, "p_name": n, "p_mime": "text/plain", "p_content": b"Common"}
+                for id_ in everybody
+                for n in ("common.txt", "other.txt")
+            ],
+            "trim_parts": [
+                {**shared, "p_external_ids": [name], "p_parts": [2]} for name in texts
+            ],
             "search": [{"p_query": "said twice", "p_filters": None}],
             "ask": [question],
             "ask_finish": [{**question, "p_generated": None}],
@@ -245,6 +260,11 @@ class Recipes:
                 json.dumps([_document(own)]), [json.dumps([_document(item)]) for item in others]
             ),
             "p_document": (json.dumps(_document(own)), []),
+            "keep_original p_content": (b"%PDF", []),
+            "p_external_ids": (
+                [own.fields["p_external_id"]], [[name] for name in self._of_others("p_external_id")]
+            ),
+            "p_parts": ([2], []),
             "p_documents bigint[]": ([own.document_no], [[item.document_no] for item in others]),
             "p_document_nos": ([own.document_no], [[item.document_no for item in others]]),
             "p_body_nos": ([own.body_no], [[item.body_no for item in others]]),

@@ -166,8 +166,7 @@ class Boundary:
                         condition += " or user_no <> %(user)s and not %(tunes)s"
                 elif "workspace_no" in columns and name != "api_key":
                     condition += " or workspace_no = any (%(closed)s)"
-                elif name.startswith("answer") or name == "job_detail":
-                elif name.startswith(("answer", "evaluation")):
+                elif name.startswith(("answer", "evaluation")) or name == "job_detail":
                     condition += " or user_no <> %(user)s and not %(everyone)s"
             yield name, comparable, condition, numbers
 

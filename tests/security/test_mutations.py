@@ -70,6 +70,10 @@ SUPERFLUOUS = {
     "_why_not": (1, "finds a document by the number of one's own body"),
     "_source": (1, "finds a number of one's own workspace's"),
     "_workspace": (1, "joins scopes that the context lists"),
+    "trim_parts": (
+        2,
+        "finds a number of one's own workspace's, and uuids for delete_documents()",
+    ),
     "sources": (1, "joins the view of one's own workspaces by uuid"),
     "ask_finish permission": (1, "ask(), which it calls, requires it as well"),
 }

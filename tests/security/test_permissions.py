@@ -43,6 +43,8 @@ NEEDS = {
     "explain_search": {"rag:read"},
     "get_document": {"rag:read"},
     "get_job": {"rag:read"},
+    "get_original": {"rag:read"},
+    "keep_original": {"data:write"},
     "list_documents": {"rag:read"},
     "list_jobs": {"rag:read"},
     "maintain": {"data:write"},
@@ -58,6 +60,7 @@ NEEDS = {
     "revoke_api_key": {"api:manage", "user:manage"},
     "search": {"rag:read"},
     "suggest": {"rag:read"},
+    "trim_parts": {"data:write"},
 }
 # Open to every credential: these read and write nothing of an organization, or what the caller is.
 OPEN = {

@@ -17,6 +17,7 @@ from ragdb.http import (
     body,
     documents,
     feedback,
+    files,
     health,
     jobs,
     openapi,
@@ -52,6 +53,7 @@ def create_app(settings: Settings) -> Litestar:
             answers.ask,
             feedback.record,
             documents.router,
+            files.router,
             jobs.router,
             auth.whoami,
         ],
@@ -76,5 +78,5 @@ def create_app(settings: Settings) -> Litestar:
         openapi_config=openapi.description(),
         logging_config=None,
     )
-    app.asgi_handler = Envelope(app.asgi_handler)
+    app.asgi_handler = Envelope(files.FormsToUploads(app.asgi_handler))
     return app

@@ -193,13 +193,13 @@ class BatchResponse(msgspec.Struct):
 class FeedbackRequest(Request):
     """What is said of a result of a search, or of an answer."""
 
-    value: Annotated[int, _field("1 good, -1 bad, 0 takes it back.", 1, minimum=-1, maximum=1)]
+    value: Annotated[int, described("1 good, -1 bad, 0 takes it back.", 1, minimum=-1, maximum=1)]
     query: Annotated[
-        str | None, _field("What was searched for.", "how often do keys rotate", maxLength=10000)
+        str | None, described("What was searched for.", "how often do keys rotate", maxLength=10000)
     ] = None
-    document_id: Annotated[UUID | None, _field("A document that was found or cited.")] = None
+    document_id: Annotated[UUID | None, described("A document that was found or cited.")] = None
     answer_id: Annotated[
-        UUID | None, _field("An answer, for its question and the documents it cites.")
+        UUID | None, described("An answer, for its question and the documents it cites.")
     ] = None
 
 
