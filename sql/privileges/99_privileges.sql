@@ -62,6 +62,7 @@ grant insert, delete on ragdb_data.posting, ragdb_data.dead_chunk, ragdb_data.ch
 grant update (is_indexed) on ragdb_data.chunk_vector to ragdb_service, ragdb_admin;
 grant insert on ragdb_data.workspace, ragdb_data.workspace_member to ragdb_service, ragdb_admin;
 grant update (user_no) on ragdb_data.workspace_member to ragdb_service, ragdb_admin;
+grant insert, delete, update (profile) on ragdb_data.chunk_profile to ragdb_service, ragdb_admin;
 grant update (revoked_at) on ragdb_data.api_key to ragdb_service, ragdb_admin;
 
 -- Definer functions: only what each of them touches.

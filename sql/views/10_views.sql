@@ -121,3 +121,23 @@ select a.id as answer_id, a.question, a.answer, a.confidence, a.model, a.fallbac
 comment on view ragdb.answers is
 $$Questions the caller asked and the answers given. An answer goes when a document it cites is
 deleted.$$;
+
+create or replace view ragdb.chunk_presets
+  with (security_invoker = true)
+as
+select p.preset, p.mimes, p.profile, p.description
+  from ragdb_data.chunk_preset p;
+
+comment on view ragdb.chunk_presets is
+$$Chunk profiles that ship, by name. mimes: the media types whose documents get it by default.$$;
+
+create or replace view ragdb.chunk_profiles
+  with (security_invoker = true)
+as
+select w.slug as workspace, c.mime, c.profile
+  from ragdb_data.chunk_profile c
+  join ragdb_data.workspace w on w.org_no = c.org_no and w.workspace_no = c.workspace_no
+ where c.org_no = ragdb.current_org_no();
+
+comment on view ragdb.chunk_profiles is
+$$What workspaces said of how media types are cut into chunks; else the presets hold.$$;
