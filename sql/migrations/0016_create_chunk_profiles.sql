@@ -17,3 +17,6 @@ create table ragdb_data.chunk_profile (
   primary key (org_no, workspace_no, mime),
   foreign key (org_no, workspace_no) references ragdb_data.workspace on delete cascade
 );
+alter table ragdb_data.chunk_profile
+  alter column mime set statistics 0,
+  alter column profile set statistics 0;

@@ -126,7 +126,8 @@ create or replace view ragdb.chunk_presets
   with (security_invoker = true)
 as
 select p.preset, p.mimes, p.profile, p.description
-  from ragdb_data.chunk_preset p;
+  from ragdb_data.chunk_preset p
+ where ragdb.current_org_no() is not null;
 
 comment on view ragdb.chunk_presets is
 $$Chunk profiles that ship, by name. mimes: the media types whose documents get it by default.$$;

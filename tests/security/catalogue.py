@@ -23,8 +23,8 @@ DEFINERS = (
 # Keys that lead with no organization: what identifies one, or spans them all.
 GLOBAL_KEYS = (
     "api_key_hash_pkey", "app_user_email_key", "app_user_id_key", "app_user_pkey",
-    "context_key_pkey",
-    "chunk_preset_pkey", "embedding_table_version_pkey", "embedding_token_pkey", "install_pkey", "login_pkey",
+    "chunk_preset_pkey", "context_key_pkey",
+    "embedding_table_version_pkey", "embedding_token_pkey", "install_pkey", "login_pkey",
     "membership_role_fkey", "membership_user_no_fkey", "migration_sum_pkey", "organization_id_key",
     "organization_slug_key", "role_pkey",
 )  # fmt: skip

@@ -26,6 +26,8 @@ NEEDS = {
     "ask_finish": {"rag:read"},
     "create_api_key": {"api:manage"},
     "create_workspace": {"rag:config"},
+    "put_chunk_profile": {"rag:config"},
+    "delete_chunk_profile": {"rag:config"},
     "delete_document": {"data:write"},
     "delete_documents": {"data:write"},
     "explain_search": {"rag:read"},
@@ -40,7 +42,7 @@ NEEDS = {
 }
 # Open to every credential: these read and write nothing of an organization, or what the caller is.
 OPEN = {
-    "begin_context", "chunk_markdown", "chunk_recursive", "chunk_text", "context", "count_tokens",
+    "begin_context", "chunk_markdown", "chunk_recursive", "chunk_sentences", "chunk_table", "chunk_text", "context", "count_tokens",
     "current_org", "current_org_no", "current_scopes", "current_user_id", "current_user_no",
     "embed", "embed_batch", "record_use", "version", "whoami", "words",
 }  # fmt: skip
