@@ -42,7 +42,8 @@ NEEDS = {
 }
 # Open to every credential: these read and write nothing of an organization, or what the caller is.
 OPEN = {
-    "begin_context", "chunk_markdown", "chunk_recursive", "chunk_sentences", "chunk_table", "chunk_text", "context", "count_tokens",
+    "begin_context", "chunk_markdown", "chunk_recursive", "chunk_sentences", "chunk_table",
+    "chunk_text", "context", "count_tokens",
     "current_org", "current_org_no", "current_scopes", "current_user_id", "current_user_no",
     "embed", "embed_batch", "record_use", "version", "whoami", "words",
 }  # fmt: skip
