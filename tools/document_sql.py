@@ -52,7 +52,8 @@ SECTIONS = {
         "tick",
     ),
     "Text": (
-        "chunk_text", "chunk_markdown", "chunk_recursive", "count_tokens", "embed", "embed_batch",
+        "chunk_text", "chunk_markdown", "chunk_recursive", "chunk_sentences", "chunk_table",
+        "put_chunk_profile", "delete_chunk_profile", "count_tokens", "embed", "embed_batch",
         "words",
     ),
 }  # fmt: skip

@@ -30,6 +30,7 @@ COMMANDS = {
     "synonym": "Let words find other words that mean the same.",
     "source": "List where documents come from.",
     "workspace": "Divide an organization into workspaces.",
+    "chunking": "Say how documents of a media type are divided into chunks.",
     "user": "Add and list people.",
     "key": "Create, list and revoke API keys.",
     "org": "Create and list organizations (for operators).",

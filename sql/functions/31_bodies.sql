@@ -33,7 +33,7 @@ comment on function ragdb_data._source(int4, int4, text) is
 $$The data source of that name for a workspace's documents of one scope, created when it is new.$$;
 
 create or replace function ragdb_data._check_document(
-  p_document jsonb, p_ordinal int4, p_language text)
+  p_document jsonb, p_ordinal int4, p_language text, p_profiles jsonb)
   returns ragdb_data.incoming_document
   language plpgsql
   stable
@@ -109,32 +109,30 @@ begin
                             where l is not null)
                 else '{}' end;
   v.dated_at := (p_document ->> 'date')::timestamptz;
-  v.chunking := coalesce(nullif(p_document -> 'chunking', 'null'),
-                         ragdb_data._default_chunking(v.mime));
+  v.chunking := case
+    when jsonb_typeof(p_document -> 'chunking') = 'string'
+      then case when p_document ->> 'chunking' ~ '[/*]' then null
+                else p_profiles -> (p_document ->> 'chunking') end
+    else coalesce(nullif(p_document -> 'chunking', 'null'),
+                  p_profiles -> v.mime,
+                  p_profiles -> (split_part(v.mime, '/', 1) || '/*'),
+                  p_profiles -> '*')
+  end;
+  if v.chunking is null then
+    v.error := 'unknown_chunk_preset';
+    v.message := format('There is no chunk preset %L; see ragdb.chunk_presets.',
+                        p_document ->> 'chunking');
+    return v;
+  end if;
   v.error := null;
   return v;
 end;
 $$;
 
-comment on function ragdb_data._check_document(jsonb, int4, text) is
-$$One element of put_documents() as a row; error and message are set when it cannot be stored.$$;
+comment on function ragdb_data._check_document(jsonb, int4, text, jsonb) is
+$$One element of put_documents() as a row; error and message are set when it cannot be stored.
 
-create or replace function ragdb_data._default_chunking(p_mime text)
-  returns jsonb
-  language sql
-  immutable
-  security invoker
-  parallel safe
-  return case
-    when p_mime in ('text/markdown', 'text/html', 'text/csv', 'text/tab-separated-values',
-                    'message/rfc822')
-         or p_mime like 'application/%'
-      then '{"chunker": "markdown", "size": 512, "overlap": 0, "unit": "tokens"}'::jsonb
-    else '{"chunker": "recursive", "size": 512, "overlap": 50, "unit": "tokens"}'::jsonb
-  end;
-
-comment on function ragdb_data._default_chunking(text) is
-$$Chunk profile of a media type.$$;
+p_profiles: as _chunk_profiles() returns them.$$;
 
 create or replace function ragdb_data._chunk_hash(
   p_language text, p_title text, p_heading_path text[], p_content text)

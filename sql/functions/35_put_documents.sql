@@ -31,6 +31,7 @@ declare
   v_workspace ragdb_data.workspace := ragdb_data._workspace(p_workspace);
   v_scope_no int4;
   v_source_no int4;
+  v_profiles jsonb;
   v_in ragdb_data.incoming_document[];
   v_document_nos int8[];
   v_old_bodies int8[];
@@ -56,10 +57,12 @@ begin
   v_scope_no := ragdb_data._open_scope(v_workspace.id, p_visibility);
   v_source_no := ragdb_data._source(v_workspace.workspace_no, v_scope_no, p_source);
 
+  v_profiles := ragdb_data._chunk_profiles(v_org, v_workspace.workspace_no);
+
   select array_agg(c order by e.ordinal) into v_in
     from jsonb_array_elements(p_documents) with ordinality e(document, ordinal)
    cross join lateral ragdb_data._check_document(
-           e.document, e.ordinal::int4, v_workspace.language) c;
+           e.document, e.ordinal::int4, v_workspace.language, v_profiles) c;
   select array_agg(
            case when i.is_repeated
              then (i.ordinal, i.external_id, i.title, i.content, i.url, i.mime, i.labels,
@@ -258,7 +261,8 @@ comment on function ragdb.put_documents(jsonb, text, text, text) is
 $$Store a batch of documents; searchable when the transaction commits.
 
 p_documents: array of {external_id, title, content, url, mime, labels, metadata, language, chunking,
-date}; only content is required.
+date}; only content is required. chunking: the name of a preset or a profile, see
+ragdb.chunk_text(); default by mime, see ragdb.chunk_profiles.
 A document without a title is shown by its external_id, and is not found by that.
 A document with the same source, external_id and visibility is replaced, and only chunks whose text
 changed are indexed again.

@@ -73,6 +73,8 @@ begin
   perform ragdb_private.protect('ragdb_data.workspace_member',
                                 format(c_visible, 'workspace_member'), true,
                                 format(c_may, 'user:manage'));
+  perform ragdb_private.protect('ragdb_data.chunk_profile', format(c_visible, 'chunk_profile'),
+                                false, format(c_may, 'rag:config'));
   perform ragdb_private.protect('ragdb_data.api_key', c_org, true, c_key);
   -- A revoked key stays revoked.
   drop policy may_update on ragdb_data.api_key;
@@ -162,7 +164,9 @@ begin
                    ' using (%2$s) with check (%2$s)', v_table, c_nobody);
   end loop;
   -- The same for everybody: no tenant's data.
-  foreach v_table in array '{role,job_kind,embedding_token,embedding_table_version}'::text[] loop
+  foreach v_table in array
+    '{role,job_kind,chunk_preset,embedding_token,embedding_table_version}'::text[]
+  loop
     perform ragdb_private.protect(format('ragdb_data.%I', v_table), 'true', false);
   end loop;
 end;

@@ -79,6 +79,7 @@ grant insert, delete on ragdb_data.original to ragdb_service, ragdb_admin;
 grant update (is_indexed) on ragdb_data.chunk_vector to ragdb_service, ragdb_admin;
 grant insert on ragdb_data.workspace, ragdb_data.workspace_member to ragdb_service, ragdb_admin;
 grant update (user_no) on ragdb_data.workspace_member to ragdb_service, ragdb_admin;
+grant insert, delete, update (profile) on ragdb_data.chunk_profile to ragdb_service, ragdb_admin;
 grant update (revoked_at) on ragdb_data.api_key to ragdb_service, ragdb_admin;
 
 -- Asking for work, and doing it.

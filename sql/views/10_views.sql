@@ -174,6 +174,7 @@ select w.slug as workspace, r.vector_weight, r.phrase_weight, r.sentence_weight,
 
 comment on view ragdb.ranking_weights is
 $$Weights of the ranking that are not the default; workspace: null for the whole organization's.$$;
+
 create or replace view ragdb.synonyms
   with (security_invoker = true)
 as
@@ -186,3 +187,24 @@ select s.word, s.synonym, s.weight, s.language, w.slug as workspace
 comment on view ragdb.synonyms is
 $$What a search for a word finds as well, see put_synonyms(). workspace: null where it holds in the
 whole organization.$$;
+
+create or replace view ragdb.chunk_presets
+  with (security_invoker = true)
+as
+select p.preset, p.mimes, p.profile, p.description
+  from ragdb_data.chunk_preset p
+ where ragdb.current_org_no() is not null;
+
+comment on view ragdb.chunk_presets is
+$$Chunk profiles that ship, by name. mimes: the media types whose documents get it by default.$$;
+
+create or replace view ragdb.chunk_profiles
+  with (security_invoker = true)
+as
+select w.slug as workspace, c.mime, c.profile
+  from ragdb_data.chunk_profile c
+  join ragdb_data.workspace w on w.org_no = c.org_no and w.workspace_no = c.workspace_no
+ where c.org_no = ragdb.current_org_no();
+
+comment on view ragdb.chunk_profiles is
+$$What workspaces said of how media types are cut into chunks; else the presets hold.$$;

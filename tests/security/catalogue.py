@@ -26,6 +26,8 @@ GLOBAL_KEYS = (
     "context_key_pkey",
     "embedding_table_version_pkey", "embedding_token_pkey", "install_pkey", "job_kind_pkey",
     "login_pkey",
+    "chunk_preset_pkey", "context_key_pkey",
+    "embedding_table_version_pkey", "embedding_token_pkey", "install_pkey", "login_pkey",
     "membership_role_fkey", "membership_user_no_fkey", "migration_sum_pkey", "organization_id_key",
     "organization_slug_key", "outdated_organization_version_fkey", "role_pkey",
 )  # fmt: skip
@@ -59,6 +61,7 @@ RULES: dict[str, LiteralString] = {
            and p.polroles <> array['ragdb_definer'::regrole::oid]
            and p.polrelid::regclass::text <> all (
                  '{ragdb_data.role,ragdb_data.job_kind,ragdb_data.embedding_token,'
+                 '{ragdb_data.role,ragdb_data.chunk_preset,ragdb_data.embedding_token,'
                  'ragdb_data.embedding_table_version}')
     """,
     "a policy of a partition that differs from its parent's": """
@@ -89,6 +92,7 @@ RULES: dict[str, LiteralString] = {
            and not exists (select from pg_attribute a
                             where a.attrelid = c.oid and a.attname = 'org_no' and a.attnotnull)
            and c.relname not in ('app_user', 'role', 'job_kind', 'embedding_token',
+           and c.relname not in ('app_user', 'role', 'chunk_preset', 'embedding_token',
                                  'embedding_table_version')
     """,
     "a column of the organization that is no int4": """

@@ -85,6 +85,7 @@ class Populator:
         self._add_member(party, "guest", guest, "Guest")
         self._workspaces(party)
         self._special_keys(party)
+        self._chunk_profiles(party)
         self._documents(party)
         enqueue_jobs(self, party)
         self._synonyms(party)
@@ -164,6 +165,15 @@ class Populator:
         assert made
         self.vocabulary.domains[domain].add(str(made["key_id"]))
         return made["key"]
+
+    def _chunk_profiles(self, party: Party) -> None:
+        domains = {"default": party.domain, party.closed: f"{party.domain}/closed"}
+        for workspace, domain in domains.items():
+            self._call(
+                party.keys["admin"], "put_chunk_profile",
+                p_mime=f"text/{self.word(domain)}", p_profile='"sentences"',
+                p_workspace=workspace,
+            )  # fmt: skip
 
     def _special_keys(self, party: Party) -> None:
         name = self.word(party.domain)

@@ -363,6 +363,8 @@ class Recipes:
             "p_metadata": (own.fields["p_metadata"], self._of_others("p_metadata")),
             "p_labels": (own.fields["p_labels"], self._of_others("p_labels")),
             "p_date": (own.fields["p_date"], []),
+            "p_profile": ('"sentences"', []),
+            "p_profiles": ('{"*": {}}', []),
             "p_chunking": ('{"size": 64}', []),
             "p_expires_at": ("2100-01-01", []),
             "p_ordinal": (1, []),

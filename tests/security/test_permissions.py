@@ -34,6 +34,8 @@ NEEDS = {
     "record_feedback": {"rag:read"},
     "set_ranking_weights": {"rag:config"},
     "tune": {"rag:config", "rag:read"},
+    "put_chunk_profile": {"rag:config"},
+    "delete_chunk_profile": {"rag:config"},
     "delete_document": {"data:write"},
     "delete_documents": {"data:write"},
     "delete_old_jobs": {"rag:config"},
@@ -64,7 +66,8 @@ NEEDS = {
 }
 # Open to every credential: these read and write nothing of an organization, or what the caller is.
 OPEN = {
-    "begin_context", "chunk_markdown", "chunk_recursive", "chunk_text", "context", "count_tokens",
+    "begin_context", "chunk_markdown", "chunk_recursive", "chunk_sentences", "chunk_table",
+    "chunk_text", "context", "count_tokens",
     "current_org", "current_org_no", "current_scopes", "current_user_id", "current_user_no",
     "embed", "embed_batch", "record_use", "version", "whoami", "words",
 }  # fmt: skip

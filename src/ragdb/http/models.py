@@ -102,7 +102,12 @@ class DocumentReplacement(Request):
         described("The document's own date: `2025-01-31` or `2025-01-31T12:00:00Z`.", "2025-01-31"),
     ] = None
     chunking: Annotated[
-        JsonObject | None, described("How to divide the text; default: by `mime`.")
+        JsonObject | str | None,
+        described(
+            "How to divide the text: a preset's name or a profile; default: by `mime`.",
+            "sentences",
+            {"chunker": "recursive", "size": 256},
+        ),
     ] = None
 
 
