@@ -26,7 +26,8 @@ SECTIONS = {
     "Documents": (
         "put_document", "put_documents", "replace_document", "get_document", "list_documents",
         "delete_document", "delete_documents", "keep_original", "get_original", "trim_parts",
-        "reindex_documents", "maintain", "reembed",
+        "maintain", "reembed", "reindex_documents", "rebuild", "dedupe", "check_integrity",
+        "export_chunks", "import_chunks",
     ),
     "Jobs and schedules": (
         "enqueue_job", "get_job", "list_jobs", "cancel_job", "retry_failed", "delete_old_jobs",

@@ -4,7 +4,9 @@
 insert into ragdb_data.job_kind (kind, queue, permission, max_attempts, all_scopes) values
   ('put_documents',   'ingestion',   'data:write', 5, false),
   ('maintain',        'maintenance', 'data:write', 3, true),
-  ('delete_old_jobs', 'maintenance', 'rag:config', 3, false)
+  ('delete_old_jobs', 'maintenance', 'rag:config', 3, false),
+  ('rebuild',         'maintenance', 'data:write', 3, false),
+  ('dedupe',          'maintenance', 'data:write', 3, false)
 on conflict (kind) do update
   set queue = excluded.queue,
       permission = excluded.permission,

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ragdb.handlers import documents, maintenance
+from ragdb.handlers import documents, maintenance, upkeep
 from ragdb.job import Handler
 
 HANDLERS: Mapping[str, Handler] = {
     "put_documents": documents.put_documents,
     "maintain": maintenance.maintain,
     "delete_old_jobs": maintenance.delete_old_jobs,
+    "rebuild": upkeep.rebuild,
+    "dedupe": upkeep.dedupe,
 }
