@@ -1,0 +1,221 @@
+"""A database filled with tenants, and everything peers need to hold the same chunks.
+
+A world is loaded once and kept in the work directory: its tenants in tenants.json, its chunks with
+their vectors, exported from ragdb's own tables, beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from bench.corpus import Document
+from bench.server import Ragdb
+from bench.writing import BULK_WRITERS, maintain, write
+
+Say = Callable[[str], None]
+
+DIMENSIONS = 256
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """An organization of the world, and what loading it took."""
+
+    name: str
+    size: str
+    key: str
+    org_no: int
+    chunks: int
+    documents: int
+    put_seconds: float
+    maintain_seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many tenants of which size a world has, by the name the size goes by in reports."""
+
+    name: str
+    tenants: tuple[tuple[str, int, int], ...]
+    """(name of the size, chunks, how many such tenants)"""
+    bulk: bool = False
+    """Loaded as fast as can be, by several writers."""
+
+
+def mixed(chunks: int) -> Plan:
+    """Half of the table in one tenant, a third in tenants of 10,000, the rest in small ones."""
+    large = chunks // 2
+    medium = min(10_000, chunks // 5)
+    mediums = round(0.3 * chunks / medium)
+    small = min(200, chunks // 20)
+    smalls = max(1, (chunks - large - medium * mediums) // small)
+    return Plan("mixed", ((_count(large), large, 1), (_count(medium), medium, mediums),
+                          (_count(small), small, smalls)))  # fmt: skip
+
+
+def single(chunks: int, name: str = "single") -> Plan:
+    """One tenant that owns everything."""
+    return Plan(name, ((f"{_count(chunks)}_single", chunks, 1),), bulk=True)
+
+
+def thousand(chunks: int) -> Plan:
+    """A thousand tenants of one size."""
+    return Plan("thousand", ((f"{_count(chunks)}_over_1000", chunks // 1000, 1000),))
+
+
+def _count(number: int) -> str:
+    if number % 1_000_000 == 0:
+        return f"{number // 1_000_000}m"
+    return f"{number // 1000}k" if number % 1000 == 0 else str(number)
+
+
+class Export:
+    """The chunks of a world as arrays, row by row the same."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ids: NDArray[np.int64] = np.load(folder / "ids.npy")
+        self.orgs: NDArray[np.int32] = np.load(folder / "orgs.npy")
+        self.shelves: NDArray[np.int16] = np.load(folder / "shelves.npy")
+        self.halves: NDArray[np.int16] = np.load(folder / "halves.npy")
+        self.vectors: NDArray[np.float32] = np.load(folder / "vectors.npy", mmap_mode="r")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """Title and text of each chunk, in the order of the arrays."""
+        with open(self.folder / "texts.jsonl", encoding="utf-8") as file:
+            for line in file:
+                title, content = json.loads(line)
+                yield title, content
+
+    @cached_property
+    def text_bytes(self) -> int:
+        return sum(len(content.encode()) for _, content in self.texts())
+
+
+@dataclass(frozen=True)
+class World:
+    """A loaded database and its export."""
+
+    plan: Plan
+    folder: Path
+    ragdb: Ragdb
+    tenants: tuple[Tenant, ...]
+    export: Export
+
+    def of_size(self, size: str) -> Tenant:
+        """The first tenant of a size."""
+        return next(tenant for tenant in self.tenants if tenant.size == size)
+
+    @property
+    def sizes(self) -> list[str]:
+        return [size for size, _, _ in self.plan.tenants]
+
+
+def loaded(
+    plan: Plan, folder: Path, ragdb: Ragdb, documents: Iterator[Document], say: Say
+) -> World:
+    """Load what is missing; a tenant that is whole is never loaded again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "tenants.json"
+    done: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
+    tenants = [Tenant(**row) for row in done]
+    wanted = [(size, chunks) for size, chunks, many in plan.tenants for _ in range(many)]
+    for tenant in tenants:
+        for _ in range(tenant.documents):
+            next(documents)
+    for number, (size, chunks) in enumerate(wanted[len(tenants) :], len(tenants)):
+        # An interrupted run may have left a tenant of this number behind, half loaded.
+        name = f"t{number}-{time.time_ns() % 1_000_000_000}"
+        writers = BULK_WRITERS if plan.bulk else 1
+        tenants.append(_load_tenant(ragdb, name, size, chunks, writers, documents, say))
+        path.write_text(json.dumps([asdict(tenant) for tenant in tenants]))
+    target = folder / "export"
+    if not target.exists():
+        say(f"{plan.name}: exporting chunks and vectors")
+        ragdb.do("vacuum analyze")
+        _export(ragdb, target, [tenant.org_no for tenant in tenants])
+    return World(plan, folder, ragdb, tuple(tenants), Export(target))
+
+
+def _load_tenant(
+    ragdb: Ragdb, name: str, size: str, chunks: int, writers: int, documents: Iterator[Document],
+    say: Say,
+) -> Tenant:  # fmt: skip
+    """Make an organization and give it documents until it has about that many chunks.
+
+    Up to 10,000 it ends a little below, where search still compares every vector.
+    """
+    key = ragdb.organization(name)
+    wanted = chunks if chunks > 10_000 else chunks * 98 // 100
+
+    told = 0
+
+    def progress(stored: int, seconds: float) -> None:
+        nonlocal told
+        if stored - told >= 10_000:
+            told = stored
+            say(f"{size}: {stored:,} of {chunks:,} chunks, {stored / seconds:,.0f}/s")
+
+    stored = write(ragdb, key, documents, wanted, writers, progress)
+    maintained = maintain(ragdb, key)
+    if chunks >= 10_000:
+        say(f"{size}: {stored.chunks:,} chunks at {stored.rate:,.0f}/s, maintain {maintained:.1f} s")
+    found = ragdb.ask("select org_no from ragdb_data.organization where slug = %s", name)
+    return Tenant(
+        name, size, key, found[0]["org_no"], stored.chunks, stored.documents, stored.seconds,
+        maintained,
+    )  # fmt: skip
+
+
+_EXPORT = """
+select c.org_no, c.chunk_no, d.title, c.content,
+       (d.metadata ->> 'shelf')::int2 as shelf, (d.metadata ->> 'half')::int2 as half, v.embedding
+  from ragdb_data.chunk c
+  join ragdb_data.chunk_vector v on v.org_no = c.org_no and v.chunk_no = c.chunk_no
+ cross join lateral (
+   select k.title, k.metadata from ragdb_data.document k
+    where k.org_no = c.org_no and k.body_no = c.body_no order by k.document_no limit 1) d
+ where c.org_no = any (%s)
+ order by c.org_no, c.chunk_no
+"""
+
+
+def _export(ragdb: Ragdb, target: Path, orgs: list[int]) -> None:
+    staged = target.with_name(".export")
+    staged.mkdir(exist_ok=True)
+    columns: list[tuple[int, int, int, int]] = []
+    vectors: list[NDArray[np.float16]] = []
+    with open(staged / "texts.jsonl", "w", encoding="utf-8") as file:
+        for org, chunk, title, content, shelf, half, embedding in _rows(ragdb, orgs):
+            file.write(json.dumps([title, content], ensure_ascii=False) + "\n")
+            columns.append((chunk, org, shelf, half))
+            vectors.append(np.frombuffer(embedding, dtype=">f2", offset=4).astype(np.float16))
+    table = np.array(columns, dtype=np.int64)
+    np.save(staged / "ids.npy", table[:, 0])
+    np.save(staged / "orgs.npy", table[:, 1].astype(np.int32))
+    np.save(staged / "shelves.npy", table[:, 2].astype(np.int16))
+    np.save(staged / "halves.npy", table[:, 3].astype(np.int16))
+    np.save(staged / "vectors.npy", np.stack(vectors).astype(np.float32))
+    staged.rename(target)
+
+
+def _rows(ragdb: Ragdb, orgs: list[int]) -> Generator[tuple[Any, ...]]:
+    with (
+        psycopg.connect(ragdb.superuser_url) as connection,
+        connection.cursor("export", binary=True) as cursor,
+    ):
+        cursor.itersize = 5000
+        yield from cursor.execute(_EXPORT, (orgs,))
