@@ -6,7 +6,9 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -63,7 +65,7 @@ def main(
     kept in the work directory after every step; a second run finds databases and indexes there.
     """
     names = _peers(peers, quick)
-    if packages := missing(names):
+    if not only_report and (packages := missing(names)):
         raise click.UsageError(f"Not installed: {', '.join(packages)}. Run: uv sync --extra bench")
     size = chunks or (_QUICK if quick else _FULL)
     run = Run(
@@ -115,19 +117,17 @@ def _plans(size: int, quick: bool, million: bool) -> tuple[Plan, ...]:
     return (*plans, single(_MILLION, "million"), thousand(_MILLION)) if million else plans
 
 
-def _say(started: float):
+def _say(started: float) -> Callable[[str], None]:
     def say(text: str) -> None:
         click.echo(f"[{time.monotonic() - started:6.0f} s] {text}", err=True)
 
     return say
 
 
-def _refresh(page: Path, section: str, document: dict[str, object]) -> None:
+def _refresh(page: Path, section: str, document: dict[str, Any]) -> None:
     text = page.read_text(encoding="utf-8")
-    page.write_text(
-        report.replaced(text, section, report.markdown(document)), encoding="utf-8"
-    )
-    if rows := document["figures"].get("growth"):  # type: ignore[attr-defined]
+    page.write_text(report.replaced(text, section, report.markdown(document)), encoding="utf-8")
+    if rows := document["figures"].get("growth"):
         page.with_name("growth.svg").write_text(plot.growth_svg(rows), encoding="utf-8")
 
 

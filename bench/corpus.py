@@ -1,7 +1,7 @@
 """The documents everything is measured with: the same ones, in the same order, on every run.
 
-Pages are stripped of duplicates, cut into parts of at most 24,000 characters, so that a tenant of
-200 chunks has several documents, and shuffled by a hash of their names, so that every stretch of the
+Duplicates are left out, pages cut into parts of at most 24,000 characters, so that a tenant of 200
+chunks has several documents, and shuffled by a hash of their names, so that every stretch of the
 corpus is a sample of all of it. Each is given two metadata keys to filter by.
 """
 
@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 
 from bench import debian
-from ragdb.extract import ExtractError, Extracted, extract
+from ragdb.extract import Extracted, ExtractError, extract
 
 Document = dict[str, object]
 
@@ -45,9 +45,7 @@ def _path(cache: Path, folder: Path | None, chunks: int) -> Path:
     return cache / f"corpus-{where}-{chunks}.jsonl"
 
 
-def _written(
-    cache: Path, folder: Path | None, chunks: int, say: Callable[[str], None]
-) -> Path:
+def _written(cache: Path, folder: Path | None, chunks: int, say: Callable[[str], None]) -> Path:
     path = _path(cache, folder, chunks)
     if path.exists():
         return path
@@ -110,11 +108,12 @@ def _document(name: str, title: str, content: str, mime: str) -> Document:
 
 
 def _varied(document: Document, copy: int) -> Document:
-    """Another document of the same words: its paragraphs in another order."""
+    """Another document of the same words: its paragraphs in another order, under a first line."""
     paragraphs = str(document["content"]).split("\n\n")
     paragraphs.sort(key=lambda text: sha256(f"{copy}{text}".encode()).digest())
     name = f"{document['external_id']}~{copy}"
-    return _document(name, str(document["title"]), "\n\n".join(paragraphs), str(document["mime"]))
+    content = "\n\n".join([f"Edition {copy + 1}.", *paragraphs])
+    return _document(name, str(document["title"]), content, str(document["mime"]))
 
 
 def batches(documents: Iterable[Document], size: int, characters: int) -> Generator[list[Document]]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from ragdb.extract import ExtractError, Extracted, extract
+from ragdb.extract import Extracted, ExtractError, extract
 
 # Prose before reference pages. Taken from the top until there is enough text.
 PACKAGES = (
@@ -94,7 +94,9 @@ def _apt(*command: str, cwd: Path | None = None) -> list[str]:
             command, cwd=cwd, check=True, capture_output=True, text=True
         )
     except FileNotFoundError as error:
-        raise NoArchive(f"{command[0]} is not here: give a folder of text with --corpus.") from error
+        raise NoArchive(
+            f"{command[0]} is not here: give a folder of text with --corpus."
+        ) from error
     return found.stdout.split()
 
 

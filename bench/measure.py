@@ -82,12 +82,13 @@ def recall(found: Sequence[Sequence[int]], exact: Sequence[Sequence[int]]) -> fl
     return float(np.mean(shares)) if shares else 1.0
 
 
-def _cpu(pid: int | None) -> float:
-    """Processor seconds so far, of this process and of another."""
-    own = time.process_time()
-    if pid is None:
-        return own
+def cpu_seconds(pid: int) -> float:
+    """Processor seconds of a process so far; 0 where the system does not tell."""
     try:
-        return own + int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
-    except OSError:  # no Linux
-        return own
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    except OSError:
+        return 0.0
+
+
+def _cpu(pid: int | None) -> float:
+    return time.process_time() + (cpu_seconds(pid) if pid is not None else 0.0)

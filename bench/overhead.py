@@ -44,12 +44,15 @@ def measure(
             opening = p50["context"] - p50["empty"]
             without = max(p50["owner"] - opening, 0.001)
             say(f"{scenario.name}: isolation costs {100 * (p50['service'] / without - 1):.1f} %")
-            yield scenario.name, {
-                "service_p50_ms": round(p50["service"], 3),
-                "owner_p50_ms": round(without, 3),
-                "context_p50_ms": round(opening, 3),
-                "overhead": round(p50["service"] / without - 1, 4),
-            }
+            yield (
+                scenario.name,
+                {
+                    "service_p50_ms": round(p50["service"], 3),
+                    "owner_p50_ms": round(without, 3),
+                    "context_p50_ms": round(opening, 3),
+                    "overhead": round(p50["service"] / without - 1, 4),
+                },
+            )
 
 
 def _run(database: Database, commands: list[sql.SQL], key: str, query: Query) -> list[int]:

@@ -16,12 +16,14 @@ from itertools import cycle
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.world import Export
+from bench.export import Export
 
 _WORD = re.compile(r"[A-Za-z][a-z]{2,}")
 _COMMON = frozenset(
-    "the and for with that this from are was not can will has have but you your its into then than"
-    " when which one all any may use used using also only other such these those each more".split()
+    """
+    the and for with that this from are was not can will has have but you your its into then than
+    when which one all any may use used using also only other such these those each more
+    """.split()  # noqa: SIM905
 )
 _QUESTIONS = ("how do I {}", "what is {}", "where is {} explained", "why does {} matter")
 _SAMPLE = 20_000

@@ -157,7 +157,7 @@ def _peers(found: dict[str, Any]) -> Table:
          _number(row["index_seconds"]),
          f"{row['chunks'] / (row['load_seconds'] + row['index_seconds']):,.0f}",
          f"{row['bytes'] / row['chunks']:,.0f}"]
-        for world, built in found.items() for peer, row in built.items()
+        for world, built in found.items() for peer, row in built.items() if row["load_seconds"]
     ]  # fmt: skip
     columns = ("world", "peer", "chunks", "load s", "index s", "chunks/s", "bytes/chunk")
     return "Peers fed with ready vectors", columns, rows
@@ -179,13 +179,13 @@ def _changes(found: dict[str, Any]) -> Table:
     rows: list[list[str]] = []
     for section, values in found.items():
         for name, value in values.items():
-            words = (
-                ", ".join(f"{mode} {count}" for mode, count in value.items())
-                if isinstance(value, dict)
-                else _number(value)
-            )
+            words = _counts(value) if name.startswith("found") else _number(value)
             rows.append([f"{section.replace('_', ' ')}: {name.replace('_', ' ')}", words])
     return "Changes and deletions", ("figure", "value"), rows
+
+
+def _counts(found: dict[str, int]) -> str:
+    return ", ".join(f"{mode} {count}" for mode, count in found.items())
 
 
 def _growth(found: list[dict[str, Any]]) -> Table:

@@ -188,9 +188,7 @@ class Run:
 
     def _ingest(self, ragdb: Ragdb) -> dict[str, Any]:
         options = self.options
-        return writing.measure(
-            ragdb, self._documents(), options.writing, options.chunks, self.say
-        )
+        return writing.measure(ragdb, self._documents(), options.writing, options.chunks, self.say)
 
     def _changes(self, ragdb: Ragdb) -> dict[str, Any]:
         options = self.options

@@ -18,6 +18,7 @@ from ragdb.db import Caller, Database
 
 K = 10
 MODES: tuple[Mode, ...] = ("hybrid", "keyword", "vector")
+_SUFFIX = {None: "", "shelf": "_2pct", "half": "_50pct"}
 FILTERS = (Where(column="shelf", value=7), Where(column="half", value=0))
 
 
@@ -43,8 +44,10 @@ def scenarios(world: World, many: int) -> Generator[Scenario]:
             ]
             for where in (Where(), *FILTERS):
                 where = Where(tenant.org_no, where.column, where.value)
-                matching = int(_rows(world, where).sum())
-                percent = "" if where.column is None else "_2pct" if where.column == "shelf" else "_50pct"
+                matching = int(world.export.matching(where.conditions()).sum())
+                percent = (
+                    "" if where.column is None else "_2pct" if where.column == "shelf" else "_50pct"
+                )
                 if where.column is None or tenant.chunks >= 1000:
                     yield Scenario(size + percent, tenant, where, asked, matching)
 
@@ -100,16 +103,7 @@ def _ask_peer(peer: Peer, mode: Mode, where: Where, query: Query) -> list[int]:
     return peer.search(mode, query, where, K)
 
 
-def _rows(world: World, where: Where) -> Any:
-    export = world.export
-    mask = np.ones(len(export), dtype=bool) if where.org is None else export.orgs == where.org
-    if where.column is not None:
-        values = export.shelves if where.column == "shelf" else export.halves
-        mask = mask & (values == where.value)
-    return mask
-
-
 def _exact(world: World, where: Where, query: Query) -> list[int]:
-    rows = np.flatnonzero(_rows(world, where))
+    rows = np.flatnonzero(world.export.matching(where.conditions()))
     scores = world.export.vectors[rows] @ query.vector
     return world.export.ids[rows[np.argsort(-scores, kind="stable")[:K]]].tolist()

@@ -1,4 +1,4 @@
-"""A ragdb of its own to measure: what `ragdb init` makes, with the settings a user gets by default."""
+"""A ragdb of its own to measure: what `ragdb init` makes, with the settings it gives a user."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def ratios(figures: Figures) -> dict[str, float]:
                     found[f"{mode}_vs_{peer}_{scenario}"] = round(ratio, 3)
     bulk = _at(figures, "ingest", "bulk", "seconds")
     for peer, built in figures.get("peers", {}).get("single", {}).items():
-        if bulk:
+        if bulk and built["load_seconds"]:
             seconds = built["load_seconds"] + built["index_seconds"]
             found[f"bulk_vs_{peer}"] = round(seconds / bulk, 3)
     return dict(sorted(found.items()))

@@ -42,9 +42,7 @@ def measure(
         yield scenario.name, figures
 
 
-def _pgbench(
-    world: World, scenario: Scenario, clients: int, seconds: int
-) -> tuple[float, float]:
+def _pgbench(world: World, scenario: Scenario, clients: int, seconds: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         files: list[str] = []
         for number, query in enumerate(scenario.queries[:_SCRIPTS]):
@@ -63,13 +61,12 @@ def _pgbench(
         )  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
     rate, latency = _TPS.search(done.stdout), _LATENCY.search(done.stdout)
-    assert rate and latency, done.stdout
+    if rate is None or latency is None:
+        raise RuntimeError(f"pgbench said: {done.stdout}")
     return round(float(rate[1]), 1), float(latency[1])
 
 
-def _threads(
-    world: World, scenario: Scenario, peer: Peer, clients: int, seconds: int
-) -> float:
+def _threads(world: World, scenario: Scenario, peer: Peer, clients: int, seconds: int) -> float:
     counts = [0] * clients
     where = Where() if len(world.tenants) == 1 else scenario.where
     end = time.perf_counter() + seconds

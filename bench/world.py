@@ -8,23 +8,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import psycopg
-from numpy.typing import NDArray
-
 from bench.corpus import Document
+from bench.export import Export, export
 from bench.server import Ragdb
 from bench.writing import BULK_WRITERS, maintain, write
 
 Say = Callable[[str], None]
-
-DIMENSIONS = 256
 
 
 @dataclass(frozen=True)
@@ -79,32 +73,6 @@ def _count(number: int) -> str:
     return f"{number // 1000}k" if number % 1000 == 0 else str(number)
 
 
-class Export:
-    """The chunks of a world as arrays, row by row the same."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.ids: NDArray[np.int64] = np.load(folder / "ids.npy")
-        self.orgs: NDArray[np.int32] = np.load(folder / "orgs.npy")
-        self.shelves: NDArray[np.int16] = np.load(folder / "shelves.npy")
-        self.halves: NDArray[np.int16] = np.load(folder / "halves.npy")
-        self.vectors: NDArray[np.float32] = np.load(folder / "vectors.npy", mmap_mode="r")
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def texts(self) -> Iterator[tuple[str, str]]:
-        """Title and text of each chunk, in the order of the arrays."""
-        with open(self.folder / "texts.jsonl", encoding="utf-8") as file:
-            for line in file:
-                title, content = json.loads(line)
-                yield title, content
-
-    @cached_property
-    def text_bytes(self) -> int:
-        return sum(len(content.encode()) for _, content in self.texts())
-
-
 @dataclass(frozen=True)
 class World:
     """A loaded database and its export."""
@@ -146,7 +114,7 @@ def loaded(
     if not target.exists():
         say(f"{plan.name}: exporting chunks and vectors")
         ragdb.do("vacuum analyze")
-        _export(ragdb, target, [tenant.org_no for tenant in tenants])
+        export(ragdb, target, [tenant.org_no for tenant in tenants])
     return World(plan, folder, ragdb, tuple(tenants), Export(target))
 
 
@@ -172,50 +140,11 @@ def _load_tenant(
     stored = write(ragdb, key, documents, wanted, writers, progress)
     maintained = maintain(ragdb, key)
     if chunks >= 10_000:
-        say(f"{size}: {stored.chunks:,} chunks at {stored.rate:,.0f}/s, maintain {maintained:.1f} s")
+        say(
+            f"{size}: {stored.chunks:,} chunks at {stored.rate:,.0f}/s, maintain {maintained:.1f} s"
+        )
     found = ragdb.ask("select org_no from ragdb_data.organization where slug = %s", name)
     return Tenant(
         name, size, key, found[0]["org_no"], stored.chunks, stored.documents, stored.seconds,
         maintained,
     )  # fmt: skip
-
-
-_EXPORT = """
-select c.org_no, c.chunk_no, d.title, c.content,
-       (d.metadata ->> 'shelf')::int2 as shelf, (d.metadata ->> 'half')::int2 as half, v.embedding
-  from ragdb_data.chunk c
-  join ragdb_data.chunk_vector v on v.org_no = c.org_no and v.chunk_no = c.chunk_no
- cross join lateral (
-   select k.title, k.metadata from ragdb_data.document k
-    where k.org_no = c.org_no and k.body_no = c.body_no order by k.document_no limit 1) d
- where c.org_no = any (%s)
- order by c.org_no, c.chunk_no
-"""
-
-
-def _export(ragdb: Ragdb, target: Path, orgs: list[int]) -> None:
-    staged = target.with_name(".export")
-    staged.mkdir(exist_ok=True)
-    columns: list[tuple[int, int, int, int]] = []
-    vectors: list[NDArray[np.float16]] = []
-    with open(staged / "texts.jsonl", "w", encoding="utf-8") as file:
-        for org, chunk, title, content, shelf, half, embedding in _rows(ragdb, orgs):
-            file.write(json.dumps([title, content], ensure_ascii=False) + "\n")
-            columns.append((chunk, org, shelf, half))
-            vectors.append(np.frombuffer(embedding, dtype=">f2", offset=4).astype(np.float16))
-    table = np.array(columns, dtype=np.int64)
-    np.save(staged / "ids.npy", table[:, 0])
-    np.save(staged / "orgs.npy", table[:, 1].astype(np.int32))
-    np.save(staged / "shelves.npy", table[:, 2].astype(np.int16))
-    np.save(staged / "halves.npy", table[:, 3].astype(np.int16))
-    np.save(staged / "vectors.npy", np.stack(vectors).astype(np.float32))
-    staged.rename(target)
-
-
-def _rows(ragdb: Ragdb, orgs: list[int]) -> Generator[tuple[Any, ...]]:
-    with (
-        psycopg.connect(ragdb.superuser_url) as connection,
-        connection.cursor("export", binary=True) as cursor,
-    ):
-        cursor.itersize = 5000
-        yield from cursor.execute(_EXPORT, (orgs,))

@@ -15,6 +15,7 @@ import numpy as np
 from psycopg.types.json import Jsonb
 
 from bench.corpus import Document, batches
+from bench.measure import cpu_seconds
 from bench.server import Ragdb, call_as
 from ragdb import ingest
 from ragdb.db import Database
@@ -34,6 +35,8 @@ class Stored:
     documents: int
     seconds: float
     locks: dict[str, float]
+    cpu: float
+    """Processor seconds of the writers' server processes."""
 
     @property
     def rate(self) -> float:
@@ -54,6 +57,7 @@ def measure(
         name = "batch" if writers == 1 else "four_writers"
         figures[name] = {
             "chunks_per_second": round(stored.rate, 1), "chunks": stored.chunks,
+            "chunks_per_cpu_second": round(stored.chunks / stored.cpu, 1) if stored.cpu else None,
             "documents_per_second": round(stored.documents / stored.seconds, 1),
             "lock_wait_share": round(sum(stored.locks.values()), 4),
             **{f"lock_wait_{lock}": round(share, 4) for lock, share in stored.locks.items()},
@@ -97,7 +101,7 @@ def write(
     stored = taken = 0
     failures: list[BaseException] = []
     started = time.perf_counter()
-    waiting = 0.0
+    waiting = cpu = 0.0
 
     def next_batch() -> list[Document]:
         """The less is left, the smaller the batches, so as to end near the number wanted."""
@@ -114,14 +118,17 @@ def write(
             return batch
 
     def work() -> None:
-        nonlocal stored
+        nonlocal stored, cpu
         try:
             with Database.connect(ragdb.service_url) as database:
+                pid = database.connection.info.backend_pid
                 while batch := next_batch():
                     rows = call_as(database, key, "put_documents", p_documents=Jsonb(batch))
                     with lock:
                         stored += sum(r["chunks"] for r in rows if r["status"] == "ingested")
                         progress(stored, time.perf_counter() - started)
+                with lock:
+                    cpu += cpu_seconds(pid)
         except BaseException as error:
             failures.append(error)
 
@@ -135,7 +142,7 @@ def write(
         raise failures[0]
     # Reading and parsing the corpus is the bench's own work, not the database's.
     own = waiting if writers == 1 else 0.0
-    return Stored(stored, taken, time.perf_counter() - started - own, locks)
+    return Stored(stored, taken, time.perf_counter() - started - own, locks, cpu)
 
 
 def maintain(ragdb: Ragdb, key: str) -> float:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from bench.export import Export
 from bench.queries import Query
-from bench.world import Export
 
 Mode = Literal["hybrid", "keyword", "vector"]
 

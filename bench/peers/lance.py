@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("LANCEDB_LOG", "error")  # it warns of its own coming changes at each query
-
-import lancedb
 import numpy as np
-import pyarrow as pa
-from lancedb.rerankers import RRFReranker
 
+from bench.export import DIMENSIONS, Export
 from bench.peers import Built, Mode, Where, folder_bytes
 from bench.queries import Query
-from bench.world import DIMENSIONS, Export
+
+os.environ.setdefault("LANCEDB_LOG", "error")  # it warns of its own coming changes at each query
+lancedb: Any = import_module("lancedb")
+rerankers: Any = import_module("lancedb.rerankers")
+pa: Any = import_module("pyarrow")
 
 _BATCH = 10_000
 
@@ -27,20 +28,20 @@ class Lance:
 
     configuration = (
         f"lancedb {lancedb.__version__}: IVF_HNSW_SQ cosine m=16 ef_construction=64, one partition"
-        " below 1M rows, ef=100; FTS with stemming and stop words, without positions; bitmap index on"
-        " org, shelf and half; prefilter; RRFReranker over its own legs; 10 results as id, text"
+        " below 1M rows, ef=100; FTS with stemming and stop words, without positions; bitmap index"
+        " on org, shelf and half; prefilter; RRFReranker over its own legs; 10 results as id, text"
     )
     modes: tuple[Mode, ...] = ("hybrid", "keyword", "vector")
-    pid = None
+    pid: int | None = None
 
     def __init__(self) -> None:
         self._table: Any = None
-        self._reranker = RRFReranker()
+        self._reranker: Any = rerankers.RRFReranker()
 
     def build(self, export: Export, folder: Path) -> Built:
-        database: Any = lancedb.connect(str(folder))
+        database = lancedb.connect(str(folder))
         started = time.perf_counter()
-        table: Any = database.create_table("chunk", _batches(export), schema=_SCHEMA)
+        table = database.create_table("chunk", _batches(export), schema=_SCHEMA)
         loaded = time.perf_counter()
         table.create_index(
             metric="cosine", index_type="IVF_HNSW_SQ", vector_column_name="vector",
@@ -53,7 +54,7 @@ class Lance:
         return Built(loaded - started, time.perf_counter() - loaded, folder_bytes(folder))
 
     def open(self, export: Export, folder: Path) -> None:
-        database: Any = lancedb.connect(str(folder))
+        database = lancedb.connect(str(folder))
         self._table = database.open_table("chunk")
 
     def search(self, mode: Mode, query: Query, where: Where, k: int) -> list[int]:
@@ -73,7 +74,7 @@ class Lance:
         self._table = None
 
 
-_SCHEMA: Any = pa.schema([
+_SCHEMA = pa.schema([
     ("id", pa.int64()), ("org", pa.int32()), ("shelf", pa.int16()), ("half", pa.int16()),
     ("text", pa.string()), ("vector", pa.list_(pa.float32(), DIMENSIONS)),
 ])  # fmt: skip
@@ -86,7 +87,7 @@ def _batches(export: Export) -> Generator[Any]:
         both = [f"{title} {content}" for _, (title, content) in zip(
             range(rows.start, rows.stop), texts, strict=False)]  # fmt: skip
         flat = pa.array(np.ascontiguousarray(export.vectors[rows]).reshape(-1))
-        columns: list[Any] = [
+        columns = [
             pa.array(export.ids[rows]), pa.array(export.orgs[rows]), pa.array(export.shelves[rows]),
             pa.array(export.halves[rows]), pa.array(both),
             pa.FixedSizeListArray.from_arrays(flat, DIMENSIONS),
