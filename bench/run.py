@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,7 @@ class Run:
     def measure(self) -> None:
         """Every section that was asked for, replacing what was known of it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.machine = machine.described()
+        self.machine |= machine.described()
         wanted = self.options.sections
         if any(section in wanted for section in _WORLD_SECTIONS):
             for plan in self.options.plans:
@@ -101,6 +101,7 @@ class Run:
         for name in path:
             where = where.setdefault(name, {})
         where[last] = value
+        self.machine["load_after"] = machine.load()
         staged = self.path.with_suffix(".part")
         staged.write_text(json.dumps(self.document(), indent=1), encoding="utf-8")
         staged.rename(self.path)
@@ -111,7 +112,7 @@ class Run:
         return {
             "ratios": ratio,
             "figures": self.figures,
-            "machine": {**self.machine, "load_after": machine.load()},
+            "machine": self.machine,
             "targets": targets.verdicts(self.figures, ratio),
         }
 
@@ -162,14 +163,14 @@ class Run:
             for peer in peers.values():
                 peer.close()
 
-    def _documents(self) -> Generator[corpus.Document]:
+    def _documents(self) -> Iterator[corpus.Document]:
+        """From the beginning; downloading and preparing is over when this returns."""
         options = self.options
         cache = options.work / "corpus"
         documents = corpus.prepare(cache, options.corpus, options.chunks, self.say)
         first = next(documents)
         self.machine["corpus"] = corpus.fingerprint(cache, options.corpus, options.chunks)
-        yield first
-        yield from documents
+        return chain([first], documents)
 
     def _note_settings(self, ragdb: Ragdb) -> None:
         settings = ragdb.settings()

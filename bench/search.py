@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from bench import queries
-from bench.measure import Rival, race, recall
+from bench.measure import Rival, race
 from bench.peers import Mode, Peer, Where
 from bench.queries import Query
+from bench.truth import K, Truth
 from bench.world import Tenant, World
 from ragdb.db import Caller, Database
 
-K = 10
 MODES: tuple[Mode, ...] = ("hybrid", "keyword", "vector")
 _SUFFIX = {None: "", "shelf": "_2pct", "half": "_50pct"}
 FILTERS = (Where(column="shelf", value=7), Where(column="half", value=0))
@@ -80,9 +80,9 @@ def measure(
                 timings = race(rivals, scenario.queries)
                 figures[mode] = {name: timing.figures(K) for name, timing in timings.items()}
                 if mode == "vector":
-                    exact = [_exact(world, scenario.where, query) for query in scenario.queries]
+                    truth = Truth(world.export, scenario.where, scenario.queries)
                     for name, timing in timings.items():
-                        figures[mode][name]["recall"] = round(recall(timing.found, exact), 4)
+                        figures[mode][name]["recall"] = round(truth.recall(timing.found), 4)
                 told = ", ".join(f"{name} {timing.p50:.2f}" for name, timing in timings.items())
                 say(f"{scenario.name} {mode}: p50 ms {told}")
             yield scenario.name, figures
@@ -101,9 +101,3 @@ def _ask(database: Database, scenario: Scenario, mode: Mode, query: Query) -> li
 
 def _ask_peer(peer: Peer, mode: Mode, where: Where, query: Query) -> list[int]:
     return peer.search(mode, query, where, K)
-
-
-def _exact(world: World, where: Where, query: Query) -> list[int]:
-    rows = np.flatnonzero(world.export.matching(where.conditions()))
-    scores = world.export.vectors[rows] @ query.vector
-    return world.export.ids[rows[np.argsort(-scores, kind="stable")[:K]]].tolist()
