@@ -26,7 +26,7 @@ def measure(
     """A row for each size of the growing tenant; beside it a tenant that stays at 1,000 chunks."""
     probe, growing = ragdb.organization("probe"), ragdb.organization("growing")
     write(ragdb, probe, documents, _PROBE, 1)
-    asked = [Query(text, np.empty(0, dtype=np.float32)) for text in queries]
+    asked = [Query(text, np.empty(0, dtype=np.float32), 0, "") for text in queries]
     rows: list[dict[str, Any]] = []
     size = 0
     for step in (1000 * step for step in _STEPS if 1000 * step <= chunks):

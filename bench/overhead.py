@@ -33,12 +33,11 @@ def measure(
         Database.connect(world.ragdb.superuser_url) as owner,
     ):
         for scenario in asked:
-            key = scenario.tenant.key
             rivals = {
-                "service": Rival(partial(_run, service, [_ROLE, _CONTEXT, _SEARCH], key)),
-                "owner": Rival(partial(_run, owner, [_CONTEXT, _SEARCH], key)),
-                "empty": Rival(partial(_run, service, [], key)),
-                "context": Rival(partial(_run, service, [_ROLE, _CONTEXT], key)),
+                "service": Rival(partial(_run, service, [_ROLE, _CONTEXT, _SEARCH])),
+                "owner": Rival(partial(_run, owner, [_CONTEXT, _SEARCH])),
+                "empty": Rival(partial(_run, service, [])),
+                "context": Rival(partial(_run, service, [_ROLE, _CONTEXT])),
             }
             p50 = {name: timing.p50 for name, timing in race(rivals, scenario.queries).items()}
             opening = p50["context"] - p50["empty"]
@@ -55,8 +54,8 @@ def measure(
             )
 
 
-def _run(database: Database, commands: list[sql.SQL], key: str, query: Query) -> list[int]:
-    values: dict[str, Any] = {"query": query.text, "key": key}
+def _run(database: Database, commands: list[sql.SQL], query: Query) -> list[int]:
+    values: dict[str, Any] = {"query": query.text, "key": query.key}
     connection = database.connection
     with connection.pipeline():
         connection.execute("begin read only")

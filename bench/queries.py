@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,13 +36,25 @@ class Query:
 
     text: str
     vector: NDArray[np.float32]
+    org: int
+    """Whose text it was drawn from, and who asks."""
+    key: str
 
 
-def of_tenant(export: Export, org: int, many: int) -> list[str]:
-    """So many queries over the chunks of an organization."""
-    rows: list[int] = np.flatnonzero(export.orgs == org).tolist()
-    chosen = set(random.Random(_SEED).sample(rows, min(len(rows), _SAMPLE)))  # noqa: S311
-    return texts([text for row, text in enumerate(export.texts()) if row in chosen], many)
+def of_tenants(export: Export, orgs: Sequence[int], many: int) -> list[tuple[int, str]]:
+    """So many queries over the chunks of these organizations, which take turns."""
+    chance = random.Random(_SEED)  # noqa: S311
+    samples: dict[int, list[tuple[str, str]]] = {org: [] for org in orgs}
+    chosen: set[int] = set()
+    for org in orgs:
+        rows: list[int] = np.flatnonzero(export.orgs == org).tolist()
+        chosen.update(chance.sample(rows, min(len(rows), _SAMPLE // len(orgs))))
+    for row, text in enumerate(export.texts()):
+        if row in chosen:
+            samples[int(export.orgs[row])].append(text)
+    each = {org: texts(sample, -(-many // len(orgs))) for org, sample in samples.items()}
+    turns = range(-(-many // len(orgs)))
+    return [(org, each[org][turn]) for turn in turns for org in orgs][:many]
 
 
 def texts(sample: Sequence[tuple[str, str]], many: int) -> list[str]:
@@ -54,14 +66,14 @@ def texts(sample: Sequence[tuple[str, str]], many: int) -> list[str]:
         if word not in _COMMON and 0.0005 * len(sample) <= count <= 0.05 * len(sample)
     }  # fmt: skip
     found: list[str] = []
-    for kind in cycle(("title", "phrase", "words", "question")):
-        if len(found) >= many:
+    for kind in islice(cycle(("title", "phrase", "words", "question")), 1000 * many):
+        if len(found) == many:
             return found
         title, content = chance.choice(sample)
         text = _query(kind, title, content, middling, chance)
         if text is not None:
             found.append(text)
-    return found
+    raise ValueError("There is too little prose in the corpus to draw queries from.")
 
 
 def _query(

@@ -127,7 +127,7 @@ class Run:
                 if "search" in wanted:
                     for name, figures in search.measure(world, asked, peers, self.say):
                         self.keep("search", plan.name, name, figures)
-                plain = [scenario for scenario in asked if scenario.where.column is None]
+                plain = [scenario for scenario in asked if scenario.filter.column is None]
                 if "overhead" in wanted:
                     for name, figures in overhead.measure(world, plain, self.say):
                         self.keep("overhead", name, figures)

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 
-from bench.peers import Peer, Where
-from bench.search import Scenario
+from bench.peers import Peer
+from bench.search import Scenario, ask_peer
 from bench.world import World
 
 CLIENTS = (1, 8, 32)
@@ -51,7 +51,7 @@ def _pgbench(world: World, scenario: Scenario, clients: int, seconds: int) -> tu
             path = Path(folder) / f"{number}.sql"
             path.write_text(
                 "\\startpipeline\nbegin read only;\nset local role ragdb_service;\n"
-                f"select ragdb.begin_context('{scenario.tenant.key}');\n"
+                f"select ragdb.begin_context('{query.key}');\n"
                 f"select * from ragdb.search('{text}', 10);\ncommit;\n\\endpipeline\n"
             )
             files += ["-f", str(path)]
@@ -68,13 +68,13 @@ def _pgbench(world: World, scenario: Scenario, clients: int, seconds: int) -> tu
 
 def _threads(world: World, scenario: Scenario, peer: Peer, clients: int, seconds: int) -> float:
     counts = [0] * clients
-    where = Where() if len(world.tenants) == 1 else scenario.where
     end = time.perf_counter() + seconds
 
     def ask(client: int) -> None:
         number = client
         while time.perf_counter() < end:
-            peer.search("hybrid", scenario.queries[number % len(scenario.queries)], where, 10)
+            query = scenario.queries[number % len(scenario.queries)]
+            ask_peer(peer, world, scenario, "hybrid", query)
             counts[client] += 1
             number += 1
 

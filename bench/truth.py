@@ -26,29 +26,31 @@ class Truth:
 
     def __init__(self, export: Export, where: Where, queries: Sequence[Query]) -> None:
         self._export = export
-        self._queries = np.stack([query.vector for query in queries])
-        rows = np.flatnonzero(export.matching(where.conditions()))
-        self._wanted = min(K, len(rows))
-        vectors = export.vectors[rows]
-        self._least: list[float] = []
-        for start in range(0, len(queries) if self._wanted else 0, _TOGETHER):
-            scores = self._queries[start : start + _TOGETHER] @ vectors.T
-            best = np.partition(scores, -self._wanted, axis=1)[:, -self._wanted]
-            self._least += best.tolist()
+        self._queries = queries
+        self._wanted = np.zeros(len(queries), dtype=np.int64)
+        self._least = np.zeros(len(queries), dtype=np.float32)
+        for org in dict.fromkeys(query.org for query in queries):
+            rows = np.flatnonzero(export.matching([("org", org), *where.conditions()]))
+            asking = [place for place, query in enumerate(queries) if query.org == org]
+            self._wanted[asking] = wanted = min(K, len(rows))
+            vectors = export.vectors[rows]
+            for start in range(0, len(asking) if wanted else 0, _TOGETHER):
+                places = asking[start : start + _TOGETHER]
+                scores = np.stack([queries[place].vector for place in places]) @ vectors.T
+                self._least[places] = np.partition(scores, -wanted, axis=1)[:, -wanted]
 
     @cached_property
     def _order(self) -> NDArray[np.intp]:
         return np.argsort(self._export.ids, kind="stable")
 
     def recall(self, found: Sequence[Sequence[int]]) -> float:
-        """The share of what should have been found that was, averaged over the queries."""
-        if not self._wanted:
-            return 1.0
+        """The share of what should have been found that was, averaged over the queries asked."""
         shares: list[float] = []
-        for number, ids in enumerate(found):
-            places = np.searchsorted(self._export.ids, np.array(ids, dtype=np.int64),
-                                     sorter=self._order)  # fmt: skip
+        for number in np.flatnonzero(self._wanted[: len(found)]).tolist():
+            places = np.searchsorted(
+                self._export.ids, np.array(found[number], dtype=np.int64), sorter=self._order
+            )
             vectors = self._export.vectors[self._order[places]]
-            right = vectors @ self._queries[number] >= self._least[number] - _TIE
-            shares.append(min(int(right.sum()), self._wanted) / self._wanted)
-        return float(np.mean(shares))
+            right = vectors @ self._queries[number].vector >= self._least[number] - _TIE
+            shares.append(min(int(right.sum()) / int(self._wanted[number]), 1.0))
+        return float(np.mean(shares)) if shares else 1.0

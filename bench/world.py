@@ -83,9 +83,9 @@ class World:
     tenants: tuple[Tenant, ...]
     export: Export
 
-    def of_size(self, size: str) -> Tenant:
-        """The first tenant of a size."""
-        return next(tenant for tenant in self.tenants if tenant.size == size)
+    def of_size(self, size: str) -> list[Tenant]:
+        """The tenants of a size."""
+        return [tenant for tenant in self.tenants if tenant.size == size]
 
     @property
     def sizes(self) -> list[str]:
@@ -107,8 +107,7 @@ def loaded(
     for number, (size, chunks) in enumerate(wanted[len(tenants) :], len(tenants)):
         # An interrupted run may have left a tenant of this number behind, half loaded.
         name = f"t{number}-{time.time_ns() % 1_000_000_000}"
-        writers = BULK_WRITERS if plan.bulk else 1
-        tenants.append(_load_tenant(ragdb, name, size, chunks, writers, documents, say))
+        tenants.append(_load_tenant(ragdb, name, size, chunks, plan.bulk, documents, say))
         path.write_text(json.dumps([asdict(tenant) for tenant in tenants]))
     target = folder / "export"
     if not target.exists():
@@ -119,7 +118,7 @@ def loaded(
 
 
 def _load_tenant(
-    ragdb: Ragdb, name: str, size: str, chunks: int, writers: int, documents: Iterator[Document],
+    ragdb: Ragdb, name: str, size: str, chunks: int, bulk: bool, documents: Iterator[Document],
     say: Say,
 ) -> Tenant:  # fmt: skip
     """Make an organization and give it documents until it has about that many chunks.
@@ -137,7 +136,8 @@ def _load_tenant(
             told = stored
             say(f"{size}: {stored:,} of {chunks:,} chunks, {stored / seconds:,.0f}/s")
 
-    stored = write(ragdb, key, documents, wanted, writers, progress)
+    writers = BULK_WRITERS if bulk else 1
+    stored = write(ragdb, key, documents, wanted, writers, progress, bulk=bulk)
     maintained = maintain(ragdb, key)
     if chunks >= 10_000:
         say(

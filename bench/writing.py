@@ -23,6 +23,7 @@ from ragdb.db import Database
 Say = Callable[[str], None]
 
 BULK_WRITERS = max(2, os.cpu_count() or 1)
+_BULK_DOCUMENTS, _BULK_CHARACTERS = 2000, 4_000_000
 _SINGLE = 100
 _SAMPLE_SECONDS = 0.02
 
@@ -82,7 +83,7 @@ def measure(
 def _bulk(ragdb: Ragdb, documents: Iterator[Document], chunks: int) -> dict[str, float]:
     """As fast as can be: a writer for every core, then one maintain()."""
     key = ragdb.organization("bulk")
-    stored = write(ragdb, key, documents, chunks, BULK_WRITERS)
+    stored = write(ragdb, key, documents, chunks, BULK_WRITERS, bulk=True)
     seconds = stored.seconds + maintain(ragdb, key)
     return {
         "chunks": stored.chunks, "writers": BULK_WRITERS,
@@ -94,9 +95,17 @@ def _bulk(ragdb: Ragdb, documents: Iterator[Document], chunks: int) -> dict[str,
 
 def write(
     ragdb: Ragdb, key: str, documents: Iterator[Document], chunks: int, writers: int,
-    progress: Callable[[int, float], None] = lambda _stored, _seconds: None,
+    progress: Callable[[int, float], None] = lambda _stored, _seconds: None, *, bulk: bool = False,
 ) -> Stored:  # fmt: skip
-    """Store documents until a tenant has so many more chunks, by so many connections."""
+    """Store documents until a tenant has so many more chunks, by so many connections.
+
+    In batches as `ragdb add` makes them, in bulk some eight times as large.
+    """
+    documents_each, characters_each = (
+        (_BULK_DOCUMENTS, _BULK_CHARACTERS)
+        if bulk
+        else (ingest.BATCH_DOCUMENTS, ingest.BATCH_CHARACTERS)
+    )
     lock = threading.Lock()
     stored = taken = 0
     failures: list[BaseException] = []
@@ -111,8 +120,8 @@ def write(
             left = chunks - stored
             if left <= 0 or failures:
                 return []
-            room = min(ingest.BATCH_CHARACTERS, max(20_000, left * 500 // writers))
-            batch = next(batches(documents, ingest.BATCH_DOCUMENTS, room))
+            room = min(characters_each, max(20_000, left * 500 // writers))
+            batch = next(batches(documents, documents_each, room))
             taken += len(batch)
             waiting += time.perf_counter() - began
             return batch

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, LiteralString, cast
 
@@ -147,4 +148,4 @@ class NaiveOr(Naive):
 
     def search(self, mode: Mode, query: Query, where: Where, k: int) -> list[int]:
         words = " or ".join(re.findall(r"\w+", query.text))
-        return super().search(mode, Query(words, query.vector), where, k)
+        return super().search(mode, replace(query, text=words), where, k)
