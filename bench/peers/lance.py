@@ -17,6 +17,7 @@ from bench.queries import Query
 
 os.environ.setdefault("LANCEDB_LOG", "error")  # it warns of its own coming changes at each query
 lancedb: Any = import_module("lancedb")
+indexes: Any = import_module("lancedb.index")
 rerankers: Any = import_module("lancedb.rerankers")
 pa: Any = import_module("pyarrow")
 
@@ -43,13 +44,14 @@ class Lance:
         started = time.perf_counter()
         table = database.create_table("chunk", _batches(export), schema=_SCHEMA)
         loaded = time.perf_counter()
-        table.create_index(
-            metric="cosine", index_type="IVF_HNSW_SQ", vector_column_name="vector",
-            num_partitions=max(1, len(export) // 1_000_000), m=16, ef_construction=64,
-        )  # fmt: skip
-        table.create_fts_index("text", stem=True, remove_stop_words=True, with_position=False)
+        partitions = max(1, len(export) // 1_000_000)
+        table.create_index("vector", config=indexes.HnswSq(
+            distance_type="cosine", num_partitions=partitions, m=16, ef_construction=64
+        ))  # fmt: skip
+        full_text = indexes.FTS(stem=True, remove_stop_words=True, with_position=False)
+        table.create_index("text", config=full_text)
         for column in ("org", "shelf", "half"):
-            table.create_scalar_index(column, index_type="BITMAP")
+            table.create_index(column, config=indexes.Bitmap())
         table.optimize()
         return Built(loaded - started, time.perf_counter() - loaded, folder_bytes(folder))
 
