@@ -12,7 +12,7 @@ import numpy as np
 from psycopg.types.json import Jsonb
 
 from bench.corpus import Document
-from bench.measure import recall
+from bench.measure import cpu_seconds, recall
 from bench.server import Ragdb, call_as
 from bench.writing import maintain, write
 from ragdb.db import Caller, Database
@@ -101,13 +101,16 @@ def _deletes(ragdb: Ragdb, documents: Iterator[Document], say: Say) -> dict[str,
             chunks += sum(row["chunks"] for row in rows)
         call_as(database, key, "maintain")
         before = _found(database, key, set(ids))
-        started = time.perf_counter()
+        pid = database.connection.info.backend_pid
+        started, cpu = time.perf_counter(), cpu_seconds(pid)
         call_as(database, key, "delete_documents", p_document_ids=ids)
-        seconds = time.perf_counter() - started
+        seconds, cpu = time.perf_counter() - started, cpu_seconds(pid) - cpu
         after = _found(database, key, set(ids))
     say(f"{len(ids)} documents deleted in {seconds:.3f} s; found before {before}, after {after}")
-    return {"documents": len(ids), "chunks": chunks, "seconds": round(seconds, 4),
-            "found_before": before, "found_after": after}  # fmt: skip
+    return {
+        "documents": len(ids), "chunks": chunks, "seconds": round(seconds, 4),
+        "cpu_seconds": round(cpu, 4), "found_before": before, "found_after": after,
+    }  # fmt: skip
 
 
 def _found(database: Database, key: str, ids: set[Any]) -> dict[str, int]:

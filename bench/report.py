@@ -42,6 +42,8 @@ def markdown(document: dict[str, Any]) -> str:
     for title, columns, rows in tables(document):
         parts += ["", f"**{title}**", "", _row(columns), _row(["---"] * len(columns))]
         parts += [_row(row) for row in rows]
+    if document["figures"].get("growth"):
+        parts += ["", "![Latency and ingest cost as a tenant grows](growth.svg)"]
     return "\n".join([*parts, ""])
 
 
