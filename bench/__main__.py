@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -87,6 +88,7 @@ def main(
     )
     run.recall()
     interrupted = False
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if not only_report:
         try:
             run.measure()
