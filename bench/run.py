@@ -217,5 +217,8 @@ def _storage(world: World) -> dict[str, Any]:
         "text_bytes_per_chunk": round(world.export.text_bytes / chunks),
         "bytes_per_chunk": round(sum(tables.values()) / chunks),
         "tables": {name: round(size / chunks) for name, size in list(tables.items())[:8]},
+        "loaded_per_second": round(
+            chunks / sum(t.put_seconds + t.maintain_seconds for t in world.tenants), 1
+        ),
         **world.ragdb.memory(),
     }  # fmt: skip
