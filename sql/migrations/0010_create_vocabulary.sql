@@ -1,4 +1,4 @@
--- depends: 0007_hide_statistics
+-- depends: 0009_create_evaluations
 -- Words an organization treats as alike, and what spelling is corrected by.
 
 -- terms and other_terms: the stems of word and synonym, hashed as in chunk_word.

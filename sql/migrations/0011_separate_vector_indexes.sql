@@ -1,4 +1,4 @@
--- depends: 0007_hide_statistics
+-- depends: 0010_create_vocabulary
 -- An HNSW index for each partition instead of one over all: a part of that could not be dropped and
 -- built by itself, and building is several times as fast as inserting.
 

@@ -1,4 +1,4 @@
--- depends: 0007_hide_statistics
+-- depends: 0011_separate_vector_indexes
 -- Embedding tables by version. A retrained table is loaded beside the old one, and every vector
 -- says which of them it was made with: an organization is searched with one version until all of
 -- its chunks have a vector of the next, then with that.

@@ -1,4 +1,4 @@
--- depends: 0007_hide_statistics
+-- depends: 0012_version_embeddings
 -- Work that is done later, by `ragdb worker`: jobs, what they are about, and the schedules that
 -- make them.
 --

@@ -1,4 +1,4 @@
--- depends: 0007_hide_statistics
+-- depends: 0013_create_jobs
 -- The file a document was read from, where somebody wants it kept. It goes with the document, and
 -- when the document gets another text.
 

@@ -1,4 +1,4 @@
--- depends: 0007_hide_statistics
+-- depends: 0014_create_originals
 -- What a search reads once it has candidates, ready to read.
 
 -- The stems of a chunk with their frequencies, the title's counted three times: the frequency of

@@ -1,4 +1,4 @@
--- depends: 0007_hide_statistics
+-- depends: 0015_speed_up_search
 -- How texts of a media type are cut into chunks: presets that ship, and what a workspace says
 -- instead.
 

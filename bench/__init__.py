@@ -1,0 +1,1 @@
+"""Measures ragdb against what a user would pick instead: `python -m bench`."""
