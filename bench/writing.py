@@ -104,7 +104,7 @@ def write(
     documents_each, characters_each = (
         (_BULK_DOCUMENTS, _BULK_CHARACTERS)
         if bulk
-        else (ingest.BATCH_DOCUMENTS, ingest.BATCH_CHARACTERS)
+        else (ingest.Limits.documents, ingest.Limits.characters)
     )
     lock = threading.Lock()
     stored = taken = 0

@@ -55,22 +55,24 @@ def import_(session: Session, file: IO[str], source: str, workspace: str | None)
     with session.member() as client, session.output.status("Importing") as step:
         lines = enumerate(file, 1)
         while batch := list(islice(lines, _BATCH)):
-            records: list[tuple[int, object]] = []
-            for number, line in batch:
+            records: list[object] = []
+            numbers: list[int] = []
+            for number, given in batch:
                 try:
-                    records.append((number, json.loads(line)))
+                    records.append(json.loads(text))
+                    numbers.append(number)
                 except ValueError as error:
                     counted["failed"] += 1
                     failed.append({"line": number, "message": f"not JSON: {error}"})
             rows = client.call(
-                "import_chunks", p_records=Jsonb([record for _, record in records]),
+                "import_chunks", p_records=Jsonb(records),
                 p_source=source, p_workspace=workspace,
             )  # fmt: skip
             for row in rows:
                 counted[row["status"]] += 1
                 if row["status"] == "failed":
-                    number = records[row["ordinal"] - 1][0]
-                    failed.append({"line": number, "message": row["message"]})
+                    line = numbers[row["ordinal"] - 1]
+                    failed.append({"line": line, "message": row["message"]})
             step(f"Importing: {counted.total()} chunks")
     if session.output.is_json:
         session.output.document({"totals": counted, "failed": failed})

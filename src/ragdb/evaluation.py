@@ -14,19 +14,17 @@ from itertools import islice
 from pathlib import Path
 from typing import cast
 
-from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from ragdb import ingest
 from ragdb.errors import Problem, RagdbError
+from ragdb.ingest import Call
 from ragdb.reading import Document
 
 BATCH_QUERIES = 1000
 
 # What BM25 is usually given: the title as the beginning of the text, and a document in one piece.
 _PLAIN = {"chunker": "recursive", "size": 100_000, "overlap": 0, "unit": "characters"}
-
-Call = Callable[..., list[DictRow]]
 
 
 @dataclass(frozen=True)
@@ -116,13 +114,10 @@ def load(
     held: EvaluationSet, call: Call, workspace: str, advance: Callable[[int, str], None]
 ) -> None:
     """Bring a set into a workspace; what is there already costs little. Raises RagdbError."""
-
-    def put(documents: Jsonb) -> list[DictRow]:
-        return call("put_documents", p_documents=documents, p_workspace=workspace)
-
+    place = ingest.Place(workspace=workspace)
     stored = 0
     for batch in ingest.batches(held.documents()):
-        for result in ingest.store(put, batch):
+        for result in ingest.store(call, place, batch):
             if result.error:
                 raise _invalid(f"Document {result.path}: {result.error['message']}")
         stored += len(batch)

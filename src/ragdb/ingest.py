@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from dataclasses import asdict, dataclass, replace
-from typing import IO, Literal, Protocol, cast
+from typing import IO, Any, Literal, Protocol, cast
 from uuid import UUID
 
 from psycopg.rows import DictRow
@@ -46,7 +46,7 @@ Status = Literal["ingested", "updated", "unchanged", "duplicate", "failed"]
 class Call(Protocol):
     """Calls ragdb.<function>; raises RagdbError."""
 
-    def __call__(self, function: str, **arguments: object) -> list[DictRow]:
+    def __call__(self, function: str, /, **arguments: Any) -> list[DictRow]:
         """The rows it returns."""
         ...
 

@@ -40,7 +40,8 @@ def test_any_text_is_a_table(db, text):
 
 
 def test_a_markdown_table_has_its_columns_in_the_first_line(db):
-    text = "| name | price |\n| --- | ---: |\n" + "".join(f"| part {n} | {n} |\n" for n in range(50))
+    lines = ["| name | price |", "| --- | ---: |", *(f"| part {n} | {n} |" for n in range(50))]
+    text = "\n".join(lines)
     rows = chunks(db, text, {"chunker": "table", "size": 40})
     assert {tuple(row[4]) for row in rows} == {("name | price",)}
     assert rows[0][3].startswith("| part 0 | 0 |\n| part 1 | 1 |")

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 from psycopg.types.json import Jsonb
 
-from ragdb.ingest import BATCH_CHARACTERS, BATCH_DOCUMENTS
+from ragdb.ingest import Limits
 from ragdb.job import Job, JobFailed
 
 
@@ -58,11 +58,11 @@ async def put_documents(job: Job) -> object:
 
 def _batch(documents: list[Any], start: int) -> list[Any]:
     """As many of the documents as one transaction takes."""
-    characters = 0
-    for end, document in enumerate(documents[start : start + BATCH_DOCUMENTS], start + 1):
+    characters, limits = 0, Limits()
+    for end, document in enumerate(documents[start : start + limits.documents], start + 1):
         if isinstance(document, dict):
             content = cast("dict[str, Any]", document).get("content")
             characters += len(content) if isinstance(content, str) else 0
-        if characters >= BATCH_CHARACTERS:
+        if characters >= limits.characters:
             return documents[start:end]
-    return documents[start : start + BATCH_DOCUMENTS]
+    return documents[start : start + limits.documents]
