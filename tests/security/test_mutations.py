@@ -52,6 +52,12 @@ SUPERFLUOUS = {
     "revoke_api_key": (1, "finds a key by uuid"),
     "add_member": (1, "compares roles before one's own membership is written"),
     "_drop_orphan_bodies": (2, "finds numbers; the delete after it states the organization"),
+    "_chunks_with": (2, "finds chunks whose words state the organization"),
+    "_diversify": (1, "compares with the chunk chosen last, whose row of its own states it"),
+    "_learn_words": (7, "makes hashes of words; no two chunks of a segment here share a new one"),
+    "_suggestions": (6, "finds chunks to read, which state it; a title is read by its number"),
+    "delete_synonyms": (1, "states scope, language and word; row level security stands behind"),
+    "put_synonyms": (1, "states scope, language and word; row level security stands behind"),
     "_is_copy": (4, "joins either chunk twice, by its vector and by its words"),
     "_index_vectors": (3, "does nothing below 10,000 chunks"),
     "_embed_chunks": (
@@ -66,8 +72,8 @@ SUPERFLUOUS = {
     ),
     "_search": (2, "finds numbers of bodies and of chunks; their rows state the organization"),
     "reindex_documents": (1, "only locks; what is deleted and inserted states it"),
-    "_surroundings": (1, "finds where a section ends; what is read states the organization"),
-    "_why_not": (1, "finds a document by the number of one's own body"),
+    "_surroundings": (2, "finds where a section ends, and a text by the number of one's own body"),
+    "_why_not": (2, "finds a document by the number of one's own body"),
     "_source": (1, "finds a number of one's own workspace's"),
     "_workspace": (1, "joins scopes that the context lists"),
     "trim_parts": (
