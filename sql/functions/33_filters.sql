@@ -43,29 +43,26 @@ begin
     if v_type <> 'array' then
       perform ragdb_data._refuse_filter(format('in takes an array, not %s.', p_operand));
     end if;
-    -- Texts are looked up together; what else there is, one by one.
-    if p_key not in ('date', 'lang') then
-      v_values := array(select ragdb_data._fact_value(e #>> '{}')
-                          from jsonb_array_elements(p_operand) e
-                         where jsonb_typeof(e) = 'string');
-    end if;
-    return array(select f.document_no
-                   from ragdb_data.document_fact f
-                  where f.org_no = p_org_no
-                    and f.key = v_key
-                    and f.value = any (v_values)
-                    and f.scope_no = any (p_scopes)
-                 union
-                 select d
-                   from jsonb_array_elements(p_operand) e,
-                        unnest(ragdb_data._documents_where(p_org_no, p_scopes, p_key, 'eq', e)) d
-                  where v_values is null or jsonb_typeof(e) <> 'string');
-  elsif v_type in ('array', 'object') then
+    -- Texts are looked up together, as the operator any, which callers have not; the rest singly.
+    return array(
+      select unnest(ragdb_data._documents_where(
+               p_org_no, p_scopes, p_key, 'any',
+               coalesce(jsonb_agg(e.value) filter (where e.is_text), '[]')))
+        from (select v as value,
+                     jsonb_typeof(v) = 'string' and p_key not in ('date', 'lang') as is_text
+                from jsonb_array_elements(p_operand) v) e
+      union
+      select unnest(ragdb_data._documents_where(p_org_no, p_scopes, p_key, 'eq', v))
+        from jsonb_array_elements(p_operand) v
+       where jsonb_typeof(v) <> 'string' or p_key in ('date', 'lang'));
+  elsif v_type in ('array', 'object') and p_operator <> 'any' then
     perform ragdb_data._refuse_filter(
               format('%s takes a text, a number or true/false, not %s.', p_operator, p_operand));
   end if;
 
-  if p_key = 'date' then
+  if p_operator = 'any' then
+    v_values := array(select ragdb_data._fact_value(t) from jsonb_array_elements_text(p_operand) t);
+  elsif p_key = 'date' then
     if not pg_input_is_valid(v_text, 'timestamptz') then
       perform ragdb_data._refuse_filter(
                 format('%L is not a date; write 2025-01-31 or 2025-01-31T12:00:00Z.', v_text));
@@ -76,6 +73,7 @@ begin
   end if;
   v_value := case p_key when 'lang' then ragdb_data._find_language(v_text)
                else ragdb_data._fact_value(v_text) end;
+  v_values := coalesce(v_values, array[v_value]);
 
   if p_operator = 'contains' then
     select array_agg(distinct f.document_no) into v_found
@@ -103,12 +101,12 @@ begin
              when 'lt' then f.number < v_number
              when 'lte' then f.number <= v_number
            end;
-  elsif p_operator = 'eq' then
+  elsif p_operator in ('eq', 'any') then
     select array_agg(distinct f.document_no) into v_found
       from ragdb_data.document_fact f
      where f.org_no = p_org_no
        and f.key = v_key
-       and f.value = v_value
+       and f.value = any (v_values)
        and f.scope_no = any (p_scopes);
   else
     select array_agg(distinct f.document_no) into v_found

@@ -13,7 +13,7 @@ create or replace function ragdb_data._nearest(
   set enable_sort = off
   set jit = off
   set hnsw.iterative_scan = relaxed_order
-  set hnsw.ef_search = 100
+  set hnsw.ef_search = 200
 as $$
 declare
   c_small constant int4 := 2000;
@@ -35,6 +35,10 @@ begin
   end if;
   if v_vectors is not null and (p_matching > c_exact or c_share * p_matching >= v_vectors) then
     strategy := 'hnsw';
+    if p_bodies is not null then
+      -- Half of what it finds may be filtered out. It ends with the function.
+      perform set_config('hnsw.ef_search', '400', true);
+    end if;
     select array_agg(v.chunk_no order by v.distance, v.chunk_no),
            array_agg(1 - v.distance order by v.distance, v.chunk_no)
       into chunk_nos, cosines
