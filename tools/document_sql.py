@@ -34,7 +34,7 @@ SECTIONS = {
     ),
     "For operators": (
         "create_organization", "organizations", "begin_operator_context", "create_analyst",
-        "version",
+        "drop_vector_index", "build_vector_index", "version",
     ),
     "Text": (
         "chunk_text", "chunk_markdown", "chunk_recursive", "count_tokens", "embed", "embed_batch",

@@ -61,6 +61,7 @@ create or replace function ragdb_data._word_pieces(p_words text[])
   stable strict parallel safe
   security invoker
   set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
 as $$
 begin
   -- The longest token that fits is the last, in byte order, of the prefixes of what is left of the
@@ -106,6 +107,7 @@ create or replace function ragdb_data._word_embeddings(p_words text[])
   stable strict parallel safe
   security invoker
   set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
 begin
