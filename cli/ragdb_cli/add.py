@@ -95,7 +95,7 @@ def cli(
                 run.load(items, [client.call for client in clients], interrupts, shown)
             else:
                 run.ingest(items, clients[0].call, interrupts, shown)
-        if run.chunks >= TAIL and not run.problem and not run.interrupted:
+        if (bulk or run.chunks >= TAIL) and not run.problem and not run.interrupted:
             with session.output.status("Making the indexes ready"):
                 _finish(session, clients[0], bulk)
     _report(session.output, run)

@@ -59,7 +59,7 @@ def import_(session: Session, file: IO[str], source: str, workspace: str | None)
             numbers: list[int] = []
             for number, given in batch:
                 try:
-                    records.append(json.loads(text))
+                    records.append(json.loads(given))
                     numbers.append(number)
                 except ValueError as error:
                     counted["failed"] += 1
@@ -71,8 +71,8 @@ def import_(session: Session, file: IO[str], source: str, workspace: str | None)
             for row in rows:
                 counted[row["status"]] += 1
                 if row["status"] == "failed":
-                    line = numbers[row["ordinal"] - 1]
-                    failed.append({"line": line, "message": row["message"]})
+                    number = numbers[row["ordinal"] - 1]
+                    failed.append({"line": number, "message": row["message"]})
             step(f"Importing: {counted.total()} chunks")
     if session.output.is_json:
         session.output.document({"totals": counted, "failed": failed})

@@ -84,6 +84,7 @@ create or replace function ragdb_data._word_pieces(p_words text[], p_version int
   stable strict parallel safe
   security invoker
   set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
 as $$
 begin
   -- The longest token that fits is the last, in byte order, of the prefixes of what is left of the
@@ -130,6 +131,7 @@ create or replace function ragdb_data._word_embeddings(p_words text[], p_version
   stable strict parallel safe
   security invoker
   set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
 begin

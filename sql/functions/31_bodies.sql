@@ -156,6 +156,8 @@ create or replace function ragdb_data._rewrite_body(
   security invoker
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_custom_plan
+  set enable_seqscan = off
+  set enable_sort = off  -- see put_documents()
 as $$
 declare
   v_org int4 := ragdb.current_org_no();
@@ -180,7 +182,8 @@ begin
   old as materialized (
     select c.chunk_no, c.hash, row_number() over (partition by c.hash order by c.ordinal) as nth
       from ragdb_data.chunk c
-     where c.org_no = v_org and c.body_no = p_body_no),
+     where c.org_no = v_org and c.body_no between p_body_no and p_body_no
+     order by c.body_no),
   paired as materialized (
     select f.*, o.chunk_no
       from fresh f

@@ -49,7 +49,7 @@ create or replace function ragdb_data._write_facts(p_document_nos int8[], p_new 
   volatile
   security invoker
   set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_custom_plan
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
   set enable_sort = off  -- see put_documents()
 as $$

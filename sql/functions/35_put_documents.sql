@@ -4,10 +4,10 @@
 -- the same scope becomes a second reference to the same chunks; a changed document touches only the
 -- chunks whose text changed. One faulty document fails alone.
 -- Locks are taken in the order document, body, chunk. Custom plans would copy the texts into each:
--- after five calls the plans are generic. In a table that was never analyzed every index beginning
--- with the organization looks alike to the planner, and most of them would read a whole scope for
--- each document. So a key is looked up as the first row of a range of one value, in its order, and
--- sorting is off: only the index meant gives that order.
+-- plans are generic. In a table that was never analyzed every index beginning with the organization
+-- looks alike to the planner, and most of them would read a whole scope for each document. So a key
+-- is looked up as the rows of a range of one value, in its order, and sorting is off: only the
+-- index meant gives that order.
 
 create or replace function ragdb.put_documents(
   p_documents jsonb,
@@ -21,7 +21,7 @@ create or replace function ragdb.put_documents(
   volatile
   security invoker
   set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = auto
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
   set enable_sort = off
 as $$
@@ -108,23 +108,30 @@ begin
        select b.body_no
          from ragdb_data.body b
         where b.org_no = v_org
-          and b.body_no = v_old_bodies[i.ordinal]
+          and b.body_no between v_old_bodies[i.ordinal] and v_old_bodies[i.ordinal]
           and (b.sha256, b.title, b.language, b.chunking)
               is distinct from (i.sha256, i.title, i.language, i.chunking)
-          and not exists (select from ragdb_data.document o
-                           where o.org_no = v_org
-                             and o.body_no = b.body_no
-                             and o.document_no <> v_document_nos[i.ordinal])
-          and not exists (select from ragdb_data.body o
-                           where o.org_no = v_org
-                             and o.scope_no = v_scope_no
-                             and o.sha256 = i.sha256
-                             and o.body_no <> b.body_no)
+          and v_document_nos[i.ordinal] = all (
+                select o.document_no
+                  from ragdb_data.document o
+                 where o.org_no = v_org
+                   and o.body_no between b.body_no and b.body_no
+                 order by o.body_no)
+          and b.body_no = all (
+                select o.body_no
+                  from ragdb_data.body o
+                 where o.org_no = v_org
+                   and o.scope_no = v_scope_no
+                   and o.sha256 between i.sha256 and i.sha256
+                 order by o.sha256)
+        order by b.body_no
        offset 0) b
      order by i.external_id
   loop
     perform from ragdb_data.body b
-     where b.org_no = v_org and b.body_no = v_changed.body_no
+     where b.org_no = v_org and b.body_no between v_changed.body_no and v_changed.body_no
+     order by b.body_no
+     limit 1
        for update;
     begin
       perform ragdb_data._rewrite_body(

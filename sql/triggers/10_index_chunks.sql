@@ -11,7 +11,7 @@ create or replace function ragdb_data.index_new_chunks()
   volatile
   security invoker
   set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_custom_plan
+  set plan_cache_mode = force_generic_plan
   set enable_sort = off  -- see put_documents()
 as $$
 declare

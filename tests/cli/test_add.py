@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from runner import Ragdb
 
@@ -246,3 +247,26 @@ def test_two_at_once(member: Ragdb, docs: Path) -> None:
     assert {report["totals"]["failed"] for report in reports} == {0}
     assert sum(report["totals"]["ingested"] for report in reports) == 303
     assert len(member.json("doc", "list", "--limit", "1000")["documents"]) == 303
+
+
+def test_bulk_stores_the_same_and_builds_the_vector_index(
+    member: Ragdb, tmp_path: Path, superuser_url: str
+) -> None:
+    lines = [
+        {"_id": str(n), "text": f"Report {n} is about harbour {n % 7} and ship {n % 11}."}
+        for n in range(2100)
+    ]
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text("\n".join(map(json.dumps, lines)))
+    first = member.json("add", corpus, "--bulk")
+    assert (first["totals"]["ingested"], first["totals"]["chunks"]) == (2100, 2100)
+    again = member.json("add", corpus)
+    assert again["totals"]["unchanged"] == 2100
+    with psycopg.connect(superuser_url) as connection:
+        indexed = connection.execute(
+            "select count(*) from ragdb_data.chunk_vector v"
+            "  join ragdb_data.organization o on o.org_no = v.org_no"
+            " where o.slug = %s and v.is_indexed",
+            (member.environ["TEST_ORG"],),
+        ).fetchone()
+    assert indexed == (2100,)

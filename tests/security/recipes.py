@@ -267,6 +267,7 @@ class Recipes:
             "p_parts": ([2], []),
             "p_documents bigint[]": ([own.document_no], [[item.document_no] for item in others]),
             "p_document_nos": ([own.document_no], [[item.document_no for item in others]]),
+            "_write_facts p_new": ([], []),
             "p_body_nos": ([own.body_no], [[item.body_no for item in others]]),
             "p_body_no": (own.body_no, [item.body_no for item in others]),
             "p_chunk_ids": chunks,

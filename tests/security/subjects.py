@@ -73,7 +73,7 @@ BY_NAME = {subject.name: subject for subject in SUBJECTS}
 # For operators and workers, whose work spans organizations.
 OPERATORS_ONLY = frozenset(
     {"organizations", "create_organization", "begin_operator_context", "create_analyst",
-     "_register_login"}
+     "_register_login", "drop_vector_index", "build_vector_index"}
 )  # fmt: skip
 WORKERS_ONLY = frozenset(
     {"begin_worker_context", "claim_jobs", "heartbeat", "finish_job", "fail_job", "release_job",
