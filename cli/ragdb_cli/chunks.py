@@ -71,7 +71,7 @@ def import_(session: Session, file: IO[str], source: str, workspace: str | None)
             for row in rows:
                 counted[row["status"]] += 1
                 if row["status"] == "failed":
-                    number = numbers[row["ordinal"] - 1]
+                    number = numbers[int(row["ordinal"]) - 1]
                     failed.append({"line": number, "message": row["message"]})
             step(f"Importing: {counted.total()} chunks")
     if session.output.is_json:

@@ -73,6 +73,7 @@ grant insert, delete on ragdb_data.posting, ragdb_data.dead_chunk, ragdb_data.ch
   ragdb_data.chunk_vector, ragdb_data.segment, ragdb_data.segment_posting, ragdb_data.slot
   to ragdb_service, ragdb_admin;
 grant insert, delete on ragdb_data.synonym, ragdb_data.spelling, ragdb_data.spelled_segment
+  to ragdb_service, ragdb_admin;
 grant update (scopes, done_to), delete on ragdb_data.outdated_organization
   to ragdb_service, ragdb_admin;
 grant insert, delete on ragdb_data.original to ragdb_service, ragdb_admin;
@@ -91,6 +92,7 @@ grant insert, update, delete on ragdb_data.schedule to ragdb_service, ragdb_admi
 grant insert, update, delete on ragdb_data.job to ragdb_worker;
 grant insert, update on ragdb_data.job_detail to ragdb_worker;
 grant update on ragdb_data.schedule to ragdb_worker;
+
 -- Measuring and tuning the ranking.
 grant insert, update, delete on ragdb_data.judged_query, ragdb_data.feedback,
   ragdb_data.ranking_weight to ragdb_service, ragdb_admin;
