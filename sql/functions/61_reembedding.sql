@@ -144,11 +144,13 @@ begin
                            and c.scope_no = v_outdated.scopes[v_place]
                            and c.chunk_no > v_outdated.done_to[v_place]
                          order by c.chunk_no
-                         limit v_left);
+                         limit v_left + 1);
+      -- One more than there is room for tells whether the scope is done.
+      v_outdated.done_to[v_place] := case when cardinality(v_chunks) > v_left
+                                       then v_chunks[v_left] end;
+      v_chunks := v_chunks[: v_left];
       embedded := embedded + ragdb_data._embed_chunks(v_chunks, v_newest);
       v_left := v_left - cardinality(v_chunks);
-      v_outdated.done_to[v_place] := case when v_left = 0
-                                       then v_chunks[cardinality(v_chunks)] end;
     end loop;
 
     select coalesce(array_agg(u.scope_no), '{}'), coalesce(array_agg(u.done_to), '{}')

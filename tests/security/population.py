@@ -169,7 +169,7 @@ class Populator:
     def _chunk_profiles(self, party: Party) -> None:
         domains = {"default": party.domain, party.closed: f"{party.domain}/closed"}
         for workspace, domain in domains.items():
-            self._call(
+            self.call(
                 party.keys["admin"], "put_chunk_profile",
                 p_mime=f"text/{self.word(domain)}", p_profile='"sentences"',
                 p_workspace=workspace,
@@ -252,7 +252,7 @@ class Populator:
             p_content=content, p_title="Common", p_external_id=external_id,
         )[0]  # fmt: skip
         party.ids[external_id] = str(made["document_id"])
-        self._call(
+        self.call(
             party.keys["admin"], "keep_original", p_document_id=made["document_id"],
             p_name="common.txt", p_mime="text/plain", p_content=b"Common",
         )  # fmt: skip
@@ -275,7 +275,7 @@ class Populator:
             key, "put_document", p_workspace=workspace, p_visibility=visibility, **fields
         )[0]
         self.vocabulary.domains[domain].add(str(row["document_id"]))
-        self._call(
+        self.call(
             key, "keep_original", p_document_id=row["document_id"], p_name=f"{word()}.pdf",
             p_mime=f"application/{word()}", p_content=fields["p_content"].encode(),
         )  # fmt: skip
@@ -306,25 +306,25 @@ class Populator:
                 "query_id": self.word(item.domain), "query": f"vault {self.word(item.domain)}",
                 "documents": {fields["p_external_id"]: 1},
             }  # fmt: skip
-            self._call(
+            self.call(
                 party.keys["admin"], "put_judgements",
                 p_dataset="said", p_judgements=json.dumps([judged]), p_workspace=workspace,
             )  # fmt: skip
-            self._call(
+            self.call(
                 party.keys["admin"], "set_ranking_weights",
                 p_vector_weight=1.1, p_workspace=workspace,
             )  # fmt: skip
-            self._call(
+            self.call(
                 party.keys["carol"], "record_feedback",
                 p_value=1, p_query=self.word(item.domain), p_document_id=item.id,
             )  # fmt: skip
         for member in ("admin", "carol", "eddy", "vera"):
-            run = self._call(
+            run = self.call(
                 party.keys[member], "evaluate",
                 p_dataset="said", p_config=json.dumps({"modes": ["hybrid"]}),
             )[0]  # fmt: skip
             self.vocabulary.domains[f"{party.domain}/{member}"].add(str(run["run_id"]))
-            self._call(
+            self.call(
                 party.keys[member], "record_feedback",
                 p_value=1, p_query=self.word(party.domain),
                 p_document_id=party.items_of(party.domain)[2].id,
@@ -350,7 +350,7 @@ class Populator:
                 # A slip of the pen in one of them, and a word in the other.
                 (self.word(domain) if party.domain == "acme" else "vualt", self.word(domain)),
             ):  # fmt: skip
-                self._call(
+                self.call(
                     party.keys[member], "put_synonyms",
                     p_word=word, p_synonyms=[other], p_workspace=workspace,
                 )  # fmt: skip
@@ -366,9 +366,9 @@ class Populator:
             for number, scope in enumerate(scopes):
                 half = scope["chunks"][::2]
                 self.one("select ragdb_data._seal(%s, %s)", scope["scope_no"], half)
-                self._one("select ragdb_data._seal(%s, %s)", scope["scope_no"], half)
+                self.one("select ragdb_data._seal(%s, %s)", scope["scope_no"], half)
                 if number == 0:
-                    self._one("select ragdb_data._learn_words()")
+                    self.one("select ragdb_data._learn_words()")
         # A document that goes after that leaves a masked slot.
         self.call(party.keys["admin"], "delete_documents", p_document_ids=[party.ids["sealed"]])
 

@@ -56,7 +56,9 @@ def test_texts_indexed_together_are_as_indexed_alone(db, language):
     rows = db.execute(
         "select i.terms, e.terms, i.embedding operator(public.<=>) v.embedding"
         "  from unnest(%(texts)s::text[], %(titles)s::text[]) with ordinality t(body, title, n)"
-        "  join ragdb_data._index_texts(%(language)s, %(titles)s, %(texts)s) i on i.ordinal = n"
+        "  join ragdb_data._index_texts("
+        "         %(language)s, %(titles)s, %(texts)s, ragdb_data._embedding_version()) i"
+        "    on i.ordinal = n"
         "  join ragdb.embed_batch(%(texts)s, %(titles)s) v on v.ordinal = n"
         " cross join lateral (select array_remove(ragdb_data._terms(%(language)s, title), 0) || 0"
         "                           || ragdb_data._terms(%(language)s, body) as terms) e",

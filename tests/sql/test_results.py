@@ -34,7 +34,7 @@ def many(acme):
 
 @pytest.mark.parametrize("mode", ["hybrid", "keyword", "vector"])
 @pytest.mark.parametrize(
-    "options", [{}, {"p_diversity": 0.4}, {"p_boosts": {"recency": {}}, "p_min_score": 0.01}]
+    "options", [{}, {"p_diversity": 0.4}, {"p_boosts": {"recency": {}}, "p_min_score": -1.0}]
 )
 def test_pages_neither_repeat_nor_skip(many, mode, options):
     arguments = {"p_mode": mode, **options}

@@ -158,6 +158,7 @@ def test_large_scope_uses_the_index_and_is_never_short(acme, db):
         text, p_chunking={"chunker": "recursive", "size": 12, "overlap": 0, "unit": "characters"}
     )
     acme.put("Walruses eat clams in cold water.", p_title="Walrus", p_labels=["sea"])
+    acme.call("maintain")
     db.execute("analyze")
     explained, *rows = acme.call("explain_search", p_query="w1 w2 walruses", p_limit=10)
     assert explained["trace"]["vector_strategy"] == "hnsw"
