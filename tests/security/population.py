@@ -366,7 +366,6 @@ class Populator:
             for number, scope in enumerate(scopes):
                 half = scope["chunks"][::2]
                 self.one("select ragdb_data._seal(%s, %s)", scope["scope_no"], half)
-                self.one("select ragdb_data._seal(%s, %s)", scope["scope_no"], half)
                 if number == 0:
                     self.one("select ragdb_data._learn_words()")
         # A document that goes after that leaves a masked slot.
