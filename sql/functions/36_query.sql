@@ -61,8 +61,56 @@ create or replace function ragdb_data._query_text(p_query text)
 comment on function ragdb_data._query_text(text) is
 $$The words of a query without its syntax: what is compared with texts.$$;
 
+create or replace function ragdb_data._spoken_language(
+  p_org_no int4, p_scopes int4[], p_language text, p_query text)
+  returns text
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+as $$
+declare
+  v_languages text[] := array(
+    select distinct l.language
+      from ragdb_data.scope_language l
+     where l.org_no = p_org_no and l.scope_no = any (p_scopes)
+     limit 20);
+begin
+  if v_languages = array[p_language] or v_languages = '{}' then
+    return p_language;
+  elsif cardinality(v_languages) = 1 then
+    return v_languages[1];
+  end if;
+  return (
+    select l.language
+      from unnest(v_languages) l(language)
+     cross join lateral (
+       select count(*) filter (
+                where exists (select from ragdb_data.posting p
+                               where p.org_no = p_org_no
+                                 and p.term = t.term
+                                 and p.scope_no = any (p_scopes))
+                   or exists (select from ragdb_data.segment_posting g
+                               where g.org_no = p_org_no
+                                 and g.term = t.term
+                                 and g.scope_no = any (p_scopes)))::float8
+              / greatest(count(*), 1) as known
+         from (select distinct u.term
+                 from unnest(ragdb_data._terms(l.language, left(p_query, 1000))) u(term)
+                where u.term <> 0) t) k
+     order by k.known desc, l.language <> p_language, l.language
+     limit 1);
+end;
+$$;
+
+comment on function ragdb_data._spoken_language(int4, int4[], text, text) is
+$$Language a query is in: of those the texts of the scopes are in, the one with the greatest share of
+the query's stems known there; p_language where that does not tell.$$;
+
 create or replace function ragdb_data._place(
-  p_workspace text, p_language text, out scopes int4[], out language text)
+  p_workspace text, p_language text, p_query text, out scopes int4[], out language text)
   language plpgsql
   stable
   security invoker
@@ -88,13 +136,15 @@ begin
   end if;
   if p_language is not null then
     language := ragdb_data._language(p_language);
+  else
+    language := ragdb_data._spoken_language(v_caller.org_no, scopes, language, p_query);
   end if;
 end;
 $$;
 
-comment on function ragdb_data._place(text, text) is
+comment on function ragdb_data._place(text, text, text) is
 $$Where a search looks, and how its query is read: the caller's scopes, or those of a workspace; the
-language as said, else the workspace's, else that of the caller's default workspace.
+language as said, else the one of the texts there that the query seems to be in.
 
 Raises PT422 unknown_language, PT404 workspace_not_found.$$;
 

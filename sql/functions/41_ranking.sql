@@ -110,7 +110,7 @@ begin
   end if;
 
   select p.scopes, p.language into v_scopes, v_language
-    from ragdb_data._place(p_workspace, p_language) p;
+    from ragdb_data._place(p_workspace, p_language, p_query) p;
   v_weights := ragdb_data._ranking_weights(
     v_org, case when p_workspace is null then '{0}' else v_scopes || 0 end, p_config);
   if p_workspace is not null and p_config -> 'shared' = 'false' then

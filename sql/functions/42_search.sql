@@ -104,7 +104,7 @@ begin
             hint = 'p_section => true returns the whole section.';
   end if;
   v_pattern := ragdb_data._highlight_pattern(
-    ragdb_data._query_language(p_language, p_workspace),
+    (ragdb_data._place(p_workspace, p_language, p_query)).language,
     concat_ws(' ', ragdb_data._query_text(p_query), array_to_string(p_queries, ' ')));
   return query
   select s.rank, d.title, ragdb_data._snippet(c.content, v_pattern), s.score, d.url,
@@ -148,7 +148,8 @@ stems, chunk by chunk. Other quotation marks and dashes are text.
 p_mode: hybrid, keyword (BM25 only) or vector. p_limit 1 to 1000, p_offset for the next page: pages
 of one size neither repeat a chunk nor skip one.
 p_workspace: a slug or id; then only its documents, the caller's own in it, and those shared with
-the organization. p_language: of the query, default the workspace's.
+the organization. p_language: of the query, default the one of the texts there that it seems to be
+in.
 p_filters: keys document, source, label, lang, date, title, metadata.<path>, and, or, not; operators
 eq ne gt gte lt lte in contains exists.
 Never fewer rows than the limit while that many chunks match; in mode keyword a chunk matches when

@@ -365,7 +365,7 @@ as $$
 begin
   return query
   select s.word, s.suggestion, s.chunks
-    from ragdb_data._place(p_workspace, p_language) p
+    from ragdb_data._place(p_workspace, p_language, p_query) p
    cross join ragdb_data._suggestions(
            ragdb.require('rag:read'), p.scopes, p.language,
            ragdb_data._query_text(left(p_query, 10000))) s;
@@ -393,7 +393,7 @@ begin
   return (
     select ragdb_data._corrected(
              ragdb.require('rag:read'), p.scopes, p.language, left(p_query, 10000))
-      from ragdb_data._place(p_workspace, p_language) p);
+      from ragdb_data._place(p_workspace, p_language, p_query) p);
 end;
 $$;
 

@@ -69,7 +69,7 @@ declare
   v_unwanted int8[];
 begin
   select p.scopes, p.language into v_scopes, v_language
-    from ragdb_data._place(p_workspace, p_language) p;
+    from ragdb_data._place(p_workspace, p_language, p_query) p;
   select array_agg((s.chunk_no, s.score, s.lexical, s.lexical_rank, s.cosine, s.vector_rank,
                     s.phrase, s.sentence, s.confidence, null, null, null
                    )::ragdb_data.ranked_chunk order by s.rank) filter (where s.rank is not null),

@@ -88,7 +88,7 @@ begin
     false, format(c_may, 'data:write'));
   foreach v_table in array
     '{body,document,document_fact,original,posting,dead_chunk,segment,segment_posting,slot,'
-    'chunk,chunk_word,chunk_vector,spelling,spelled_segment}'::text[]
+    'chunk,chunk_word,chunk_vector,spelling,spelled_segment,scope_language}'::text[]
   loop
     perform ragdb_private.protect(format('ragdb_data.%I', v_table), c_scope, false,
                                   format(c_may, 'data:write'));

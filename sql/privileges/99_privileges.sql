@@ -72,6 +72,7 @@ grant insert, delete, update (ordinal, char_start, char_end, page) on ragdb_data
 grant insert, delete on ragdb_data.posting, ragdb_data.dead_chunk, ragdb_data.chunk_word,
   ragdb_data.chunk_vector, ragdb_data.segment, ragdb_data.segment_posting, ragdb_data.slot
   to ragdb_service, ragdb_admin;
+grant insert on ragdb_data.scope_language to ragdb_service, ragdb_admin;
 grant insert, delete on ragdb_data.synonym, ragdb_data.spelling, ragdb_data.spelled_segment
   to ragdb_service, ragdb_admin;
 grant update (scopes, done_to), delete on ragdb_data.outdated_organization

@@ -41,6 +41,14 @@ begin
         limit 1) b
      group by n.org_no, n.scope_no, b.language
   loop
+    insert into ragdb_data.scope_language (org_no, scope_no, language)
+    select v_batch.org_no, v_batch.scope_no, v_batch.language
+     where not exists (select from ragdb_data.scope_language l
+                        where l.org_no = v_batch.org_no
+                          and l.scope_no = v_batch.scope_no
+                          and l.language = v_batch.language)
+        on conflict do nothing;
+
     with chunk as materialized (
       select c.chunk_no, c.body_no, t.terms, t.embedding
         from unnest(v_batch.chunk_nos, v_batch.body_nos) with ordinality
