@@ -142,6 +142,12 @@ begin
   delete from ragdb_data.segment g where g.org_no = v_org and g.scope_no = any (v_scopes);
   delete from ragdb_data.posting p where p.org_no = v_org and p.scope_no = any (v_scopes);
   delete from ragdb_data.dead_chunk d where d.org_no = v_org and d.scope_no = any (v_scopes);
+  update ragdb_data.outdated_organization o
+     set (scopes, done_to) = (
+           select coalesce(array_agg(u.scope_no), '{}'), coalesce(array_agg(u.done_to), '{}')
+             from unnest(o.scopes, o.done_to) u(scope_no, done_to)
+            where u.scope_no <> all (v_scopes))
+   where o.org_no = v_org;
   delete from ragdb_data.workspace w
    where w.org_no = v_org and w.workspace_no = v_workspace.workspace_no;
   return v_deleted;

@@ -64,7 +64,8 @@ def test_feedback_is_recorded_for_results_and_answers(library: Tenant) -> None:
     assert library.http.post("/api/v1/feedback", json=disliked).json() == {"documents": 1}
     for wrong in ({"value": 2, "answer_id": answer["answer_id"]}, {"value": 1}):
         refused = library.http.post("/api/v1/feedback", json=wrong)
-        assert (refused.status_code, refused.json()["type"]) == (422, "invalid_feedback")
+        assert refused.status_code == 422
+        assert refused.json()["type"] == "urn:ragdb:problem:invalid_feedback"
     unknown = said | {"document_id": "00000000-0000-0000-0000-000000000000"}
     assert library.http.post("/api/v1/feedback", json=unknown).status_code == 404
 

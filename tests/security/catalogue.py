@@ -23,11 +23,8 @@ DEFINERS = (
 # Keys that lead with no organization: what identifies one, or spans them all.
 GLOBAL_KEYS = (
     "api_key_hash_pkey", "app_user_email_key", "app_user_id_key", "app_user_pkey",
-    "context_key_pkey",
-    "embedding_table_version_pkey", "embedding_token_pkey", "install_pkey", "job_kind_pkey",
-    "login_pkey",
-    "chunk_preset_pkey", "context_key_pkey",
-    "embedding_table_version_pkey", "embedding_token_pkey", "install_pkey", "login_pkey",
+    "chunk_preset_pkey", "context_key_pkey", "embedding_table_version_pkey",
+    "embedding_token_pkey", "install_pkey", "job_kind_pkey", "login_pkey",
     "membership_role_fkey", "membership_user_no_fkey", "migration_sum_pkey", "organization_id_key",
     "organization_slug_key", "outdated_organization_version_fkey", "role_pkey",
 )  # fmt: skip
@@ -60,9 +57,8 @@ RULES: dict[str, LiteralString] = {
                           pg_get_expr(p.polwithcheck, p.polrelid))
            and p.polroles <> array['ragdb_definer'::regrole::oid]
            and p.polrelid::regclass::text <> all (
-                 '{ragdb_data.role,ragdb_data.job_kind,ragdb_data.embedding_token,'
-                 '{ragdb_data.role,ragdb_data.chunk_preset,ragdb_data.embedding_token,'
-                 'ragdb_data.embedding_table_version}')
+                 '{ragdb_data.role,ragdb_data.job_kind,ragdb_data.chunk_preset,'
+                 'ragdb_data.embedding_token,ragdb_data.embedding_table_version}')
     """,
     "a policy of a partition that differs from its parent's": """
         select p.polrelid::regclass, p.polname
@@ -91,9 +87,8 @@ RULES: dict[str, LiteralString] = {
          where c.relnamespace = 'ragdb_data'::regnamespace and c.relkind in ('r', 'p')
            and not exists (select from pg_attribute a
                             where a.attrelid = c.oid and a.attname = 'org_no' and a.attnotnull)
-           and c.relname not in ('app_user', 'role', 'job_kind', 'embedding_token',
-           and c.relname not in ('app_user', 'role', 'chunk_preset', 'embedding_token',
-                                 'embedding_table_version')
+           and c.relname not in ('app_user', 'role', 'job_kind', 'chunk_preset',
+                                 'embedding_token', 'embedding_table_version')
     """,
     "a column of the organization that is no int4": """
         select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid

@@ -312,6 +312,8 @@ class Recipes:
             "p_older_than": ("100 years", []),
             "p_cron": ("30 2 * * *", []),
             "p_time_zone": ("Europe/Berlin", []),
+            "p_after bigint": (0, []),
+            "p_records": ('[{"id": "mine", "content": "Chunks are carried over."}]', []),
             "p_after timestamp with time zone": ("2026-01-01", []),
             "p_is_enabled": (True, []),
             "put_schedule p_name": ("nightly", [globex.ids["schedule"]]),

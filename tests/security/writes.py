@@ -116,18 +116,29 @@ def _is_refused(outcome: Outcome) -> bool:
 
 def _changes(looker: Looker, statement: str) -> bool:
     """Whether a hidden row is gone or has another version after the statement."""
-    # Whoever deletes a document takes the answers along that quote it, whoever asked.
+    # Whoever deletes a document takes along the answers that quote it and what was said of it,
+    # whoever asked or said it.
     takes_documents = ("delete from ragdb_data.document", "delete from ragdb_data.data_source")
-    spared = "answer" if statement in takes_documents else " "
+    spared = ("answer", "feedback") if statement in takes_documents else ()
     if statement == "delete from ragdb_data.job":  # by whoever configures the organization
-        spared = "job_detail"
+        spared = ("job_detail",)
+    # A workspace goes with all that is in it, by whoever configures the organization.
+    foreign = statement == "delete from ragdb_data.workspace"
     with rolled_back(looker.connection):
-        versions = _versions(looker, spared)
-        return not looker.ask_and_keep(statement).error and _versions(looker, spared) != versions
+        versions = _versions(looker, spared, foreign)
+        return (
+            not looker.ask_and_keep(statement).error
+            and _versions(looker, spared, foreign) != versions
+        )
 
 
-def _versions(looker: Looker, spared: str) -> list[tuple[object, ...]]:
-    """Places of all hidden rows: even an update that changes nothing moves a row."""
+def _versions(
+    looker: Looker, spared: tuple[str, ...], foreign: bool
+) -> list[tuple[object, ...]]:
+    """Places of all hidden rows, or those of other organizations only.
+
+    Even an update that changes nothing moves a row.
+    """
     with rolled_back(looker.connection):
         looker.step_up()
         return [
@@ -135,7 +146,8 @@ def _versions(looker: Looker, spared: str) -> list[tuple[object, ...]]:
             for name, _, condition, numbers in list(looker.boundary.hidden(looker.connection))
             if not name.startswith(spared)
             for row in looker.connection.execute(
-                f"select tableoid, ctid from ragdb_data.{name} where {condition}".encode(),
+                f"select tableoid, ctid from ragdb_data.{name} where"
+                f" {'org_no <> %(org)s' if foreign and name != 'app_user' else condition}".encode(),
                 numbers,
             ).fetchall()
         ]
