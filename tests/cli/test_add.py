@@ -262,7 +262,7 @@ def test_bulk_stores_the_same_and_builds_the_vector_index(
     assert (first["totals"]["ingested"], first["totals"]["chunks"]) == (2100, 2100)
     again = member.json("add", corpus)
     assert again["totals"]["unchanged"] == 2100
-    with psycopg.connect(superuser_url) as connection:
+    with psycopg.connect(superuser_url, dbname="ragdb") as connection:
         indexed = connection.execute(
             "select count(*) from ragdb_data.chunk_vector v"
             "  join ragdb_data.organization o on o.org_no = v.org_no"

@@ -48,7 +48,10 @@ SUPERFLUOUS = {
     "_leased_job": (1, "reads how often a job was tried whose token is checked after it"),
     "replace_document": (1, "locks a row by uuid, and then reads the view of one's own"),
     "_write_facts": (2, "reads documents that were just written, and their bodies, by number"),
-    "index_new_chunks": (1, "reads the body of a chunk being written by its number"),
+    "index_new_chunks": (
+        2,
+        "reads the body of a chunk being written by its number; a large batch is its writer's own",
+    ),
     "_documents_where": (1, "widens a text that is compared to decide on one's own fact"),
     "forget_answers": (8, "joins by user as well, and nobody but a guest has two organizations"),
     "_open_scope": (2, "numbers of the caller's own workspace"),
