@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -15,13 +16,28 @@ Operator = Callable[..., list[dict[str, Any]]]
 
 PROTECTED = [
     ("POST", "/api/v1/search"),
+    ("POST", "/api/v1/search/explain"),
+    ("GET", "/api/v1/suggest"),
+    ("GET", "/api/v1/synonyms"),
+    ("PUT", "/api/v1/synonyms"),
+    ("DELETE", "/api/v1/synonyms"),
     ("POST", "/api/v1/ask"),
+    ("POST", "/api/v1/feedback"),
     ("GET", "/api/v1/documents"),
     ("POST", "/api/v1/documents"),
     ("POST", "/api/v1/documents/batch"),
+    ("POST", "/api/v1/documents/upload"),
+    ("POST", "/api/v1/ingest/files"),
     ("GET", "/api/v1/documents/17"),
     ("PUT", "/api/v1/documents/17"),
     ("DELETE", "/api/v1/documents/17"),
+    ("GET", "/api/v1/documents/17/original"),
+    ("GET", "/api/v1/jobs"),
+    ("POST", "/api/v1/jobs"),
+    ("GET", "/api/v1/jobs/17"),
+    ("POST", "/api/v1/jobs/17/cancel"),
+    ("POST", "/api/v1/jobs/17/retry"),
+    ("GET", "/api/v1/jobs/17/events"),
     ("GET", "/api/v1/whoami"),
 ]
 
@@ -38,7 +54,7 @@ def test_protected_is_what_the_description_says(rest: Service) -> None:
     with rest.client() as stranger:
         paths = stranger.get("/schema/openapi.json").json()["paths"]
     described = {
-        (method.upper(), path.replace("{document_id}", "17"))
+        (method.upper(), re.sub(r"{\w+_id}", "17", path))
         for path, operations in paths.items()
         for method, operation in operations.items()
         if operation.get("security") != [{}]
