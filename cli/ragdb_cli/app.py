@@ -21,7 +21,7 @@ from ragdb_cli.session import Session
 # Name: what the list of commands says of it. The module ragdb_cli.<name> holds it as `cli`.
 COMMANDS = {
     "init": "Set everything up, or bring it up to date.",
-    "add": "Add files, folders or standard input.",
+    "add": "Add files, folders, web pages or standard input.",
     "search": "Search the documents.",
     "ask": "Answer a question from the documents, with citations.",
     "eval": "Measure search on queries with known answers.",

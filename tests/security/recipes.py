@@ -313,6 +313,7 @@ class Recipes:
             "p_cron": ("30 2 * * *", []),
             "p_time_zone": ("Europe/Berlin", []),
             "p_after bigint": (0, []),
+            "delete_workspace p_workspace": (list(acme.workspaces)[1], workspaces),
             "p_records": ('[{"id": "mine", "content": "Chunks are carried over."}]', []),
             "p_after timestamp with time zone": ("2026-01-01", []),
             "p_is_enabled": (True, []),
