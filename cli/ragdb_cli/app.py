@@ -24,7 +24,7 @@ COMMANDS = {
     "add": "Add files, folders, web pages or standard input.",
     "search": "Search the documents.",
     "ask": "Answer a question from the documents, with citations.",
-    "eval": "Measure search on queries with known answers.",
+    "eval": "Measure search on a set of queries with known answers.",
     "tune": "Fit the ranking to judgements and feedback.",
     "doc": "List, show and delete documents.",
     "synonym": "Let words find other words that mean the same.",

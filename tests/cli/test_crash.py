@@ -68,7 +68,8 @@ class Installation:
         for missing in (
             "chunk_word w where w.chunk_no = c.chunk_no",
             "chunk_vector v where v.chunk_no = c.chunk_no",
-            "posting p where p.chunk_no = c.chunk_no and p.term = 0",
+            "posting p where p.chunk_no = c.chunk_no and p.term = 0"
+            " union all select from ragdb_data.slot s where s.chunk_no = c.chunk_no",
         ):
             assert self.ask(f"select count(*) from {chunks}.{missing})") == [(0,)]
         assert self.ask(
