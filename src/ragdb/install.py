@@ -258,7 +258,7 @@ def _pending(tree: SqlTree, recorded: _Recorded | None) -> set[str]:
 
 def _load_embedding(connection: psycopg.Connection) -> bool:
     connection.execute(f"set local role {OWNER}; set local search_path = pg_catalog".encode())
-    if not _owns(connection, "ragdb_data", "embedding_table_version"):
+    if not _owns(connection, "ragdb_data", "outdated_organization"):
         return False
     from ragdb import embedding
 

@@ -235,7 +235,7 @@ def test_large_text(member: Ragdb, docs: Path) -> None:
     report = member.json("add", docs / "large.txt")
     assert sum(part["chunks"] for part in report["files"]) > 500
     parts = [member.text("doc", "show", part["document_id"], "--text") for part in report["files"]]
-    assert len(parts) == 2  # of at most a million characters each
+    assert len(parts) > 1  # of at most a million characters each
     assert "".join(parts).split() == text.split()
 
 
