@@ -442,8 +442,9 @@ begin
      order by g.segment_no desc
      limit c_segments
   loop
+    -- Hashed here: a function that is not leakproof keeps row level security from using an index.
     with word as materialized (
-      select b.language, w.word
+      select b.language, w.word, hashtext(w.word) as hash
         from ragdb_data.slot s
         join ragdb_data.chunk k on k.org_no = v_org and k.chunk_no = s.chunk_no
         join ragdb_data.body b on b.org_no = v_org and b.body_no = k.body_no
@@ -465,7 +466,7 @@ begin
              where w.word !~ ('[' || ragdb_data._dense() || ']')
                and not exists (select from ragdb_data.spelling s
                                 where s.org_no = v_org
-                                  and s.variant = hashtext(w.word)
+                                  and s.variant = w.hash
                                   and s.scope_no = v_segment.scope_no)
             offset 0) t
      cross join lateral unnest(ragdb_data._variants(t.word)) v(variant)
