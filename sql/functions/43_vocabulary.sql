@@ -415,6 +415,10 @@ declare
   v_org int4 := ragdb.current_org_no();
   v_scopes int4[] := ragdb.current_scopes();
   v_segment record;
+  v_languages text[];
+  v_words text[];
+  v_hashes int4[];
+  v_known int4[];
   v_rows int8;
   v_learnt int8 := 0;
 begin
@@ -442,32 +446,35 @@ begin
      order by g.segment_no desc
      limit c_segments
   loop
-    -- Hashed here: a function that is not leakproof keeps row level security from using an index.
-    with word as materialized (
-      select b.language, w.word, hashtext(w.word) as hash
-        from ragdb_data.slot s
-        join ragdb_data.chunk k on k.org_no = v_org and k.chunk_no = s.chunk_no
-        join ragdb_data.body b on b.org_no = v_org and b.body_no = k.body_no
-       cross join lateral unnest(tsvector_to_array(to_tsvector(
-               'pg_catalog.simple',
-               regexp_replace(
-                 lower(concat_ws(' ', b.title, k.content) collate "pg_c_utf8"),
-                 '[^[:alpha:]]+', ' ', 'g')))) w(word)
-       where s.org_no = v_org
-         and s.slot_no >= 4096::int8 * v_segment.segment_no
-         and s.slot_no < 4096::int8 * (v_segment.segment_no + 1)
-         and length(w.word) between 4 and 20
-       group by b.language, w.word
-      having count(*) > 1)
+    select array_agg(w.language), array_agg(w.word), array_agg(hashtext(w.word))
+      into v_languages, v_words, v_hashes
+      from (select b.language, w.word
+              from ragdb_data.slot s
+              join ragdb_data.chunk k on k.org_no = v_org and k.chunk_no = s.chunk_no
+              join ragdb_data.body b on b.org_no = v_org and b.body_no = k.body_no
+             cross join lateral unnest(tsvector_to_array(to_tsvector(
+                     'pg_catalog.simple',
+                     regexp_replace(
+                       lower(concat_ws(' ', b.title, k.content) collate "pg_c_utf8"),
+                       '[^[:alpha:]]+', ' ', 'g')))) w(word)
+             where s.org_no = v_org
+               and s.slot_no >= 4096::int8 * v_segment.segment_no
+               and s.slot_no < 4096::int8 * (v_segment.segment_no + 1)
+               and length(w.word) between 4 and 20
+             group by b.language, w.word
+            having count(*) > 1) w;
+    -- As a list, which the index is asked for whatever the planner knows of the table.
+    v_known := array(select distinct s.variant
+                       from ragdb_data.spelling s
+                      where s.org_no = v_org
+                        and s.variant = any (v_hashes)
+                        and s.scope_no = v_segment.scope_no);
     insert into ragdb_data.spelling (org_no, scope_no, variant, term)
     select distinct v_org, v_segment.scope_no, v.variant, t.term
       from (select w.word, (ragdb_data._phrase_terms(w.language, w.word))[1] as term
-              from word w
+              from unnest(v_languages, v_words, v_hashes) w(language, word, hash)
              where w.word !~ ('[' || ragdb_data._dense() || ']')
-               and not exists (select from ragdb_data.spelling s
-                                where s.org_no = v_org
-                                  and s.variant = w.hash
-                                  and s.scope_no = v_segment.scope_no)
+               and w.hash not in (select unnest(v_known))
             offset 0) t
      cross join lateral unnest(ragdb_data._variants(t.word)) v(variant)
      where t.term is not null
