@@ -112,7 +112,7 @@ def main(folder: Path, as_json: bool) -> None:
     texts = {path.stem: path.read_text("utf-8") for path in sorted((folder / "raw").glob("*.md"))}
     asked = questions(folder)
     rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(prefix="bench-", dir="/var/tmp") as home:  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="bench-", dir="/var/tmp") as home:
         Path(home).chmod(0o755)
         with running(Path(home) / "ragdb") as ragdb, Database.connect(ragdb.service_url) as client:
             for number, (name, profile) in enumerate(PROFILES.items()):

@@ -66,7 +66,7 @@ def test_from_nothing_to_an_answer_and_again(checkout: Path, place: Path) -> Non
     notes = place / "notes"
     notes.mkdir()
     (notes / "lemons.txt").write_text("Lemons grow on trees in warm countries.")
-    (notes / "broken.txt").write_bytes(b"\xff\xfa")
+    (notes / "broken.pdf").write_bytes(b"%PDF-1.7\nnothing")
 
     dry = install(checkout, home, "--dry-run", notes)
     assert dry.returncode == 0 and "would run:" in dry.stderr
@@ -74,7 +74,7 @@ def test_from_nothing_to_an_answer_and_again(checkout: Path, place: Path) -> Non
 
     first = install(checkout, home, notes)
     assert first.returncode == 0, first.stderr
-    assert "broken.txt" in first.stderr  # reported, and no reason to stop
+    assert "broken.pdf" in first.stderr  # reported, and no reason to stop
     question = re.search(r"Asking: (.*)", first.stderr)
     assert question
     answer = ragdb(checkout, home, "ask", question[1])

@@ -113,7 +113,7 @@ def test_it_keeps_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 
 def test_it_does_not_outlive_its_time() -> None:
     before = processes()
-    with pool(seconds=1, ocr_seconds=1) as extractors:
+    with pool(memory=8 << 30, seconds=1, ocr_seconds=1) as extractors:
         assert refusal(extractors, ROWS, "slow.csv") == "extraction_timeout"
         assert processes() == before
         assert extract(b"a,b\n1,2", "a.csv", extractors).text  # by another one
