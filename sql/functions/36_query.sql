@@ -190,7 +190,7 @@ begin
   -- Their order, and that they live: words go with their chunk.
   return array(
     select w.chunk_no
-      from unnest(v_found) f(chunk_no)
+      from (select u.chunk_no from unnest(v_found) u(chunk_no) order by u.chunk_no desc) f
      cross join lateral (
        select c.chunk_no, c.terms || '{}'::int4[] as terms
          from ragdb_data.chunk_word c
