@@ -14,7 +14,6 @@ declare
   v_org int4 := ragdb.current_org_no();
   v_scopes int4[] := ragdb.current_scopes();
   v_excess int4;
-  v_rows int8;
   v_indexed int8 := 0;
 begin
   select count(*) - p_leave into v_excess

@@ -1,6 +1,27 @@
 -- Upkeep that somebody asks for: texts indexed anew, copies removed, and whether every index row
 -- belongs to something that is there.
 
+create or replace function ragdb_data._check_batch(p_limit int4)
+  returns void
+  language plpgsql
+  immutable
+  parallel safe
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if p_limit is null or p_limit not between 1 and 10000 then
+    raise exception 'The limit must be 1 to 10,000.'
+      using errcode = 'PT422',
+            constraint = 'invalid_limit',
+            hint = 'Leave p_limit out for the default.';
+  end if;
+end;
+$$;
+
+comment on function ragdb_data._check_batch(int4) is
+$$Refuse to do nothing, or too much in one transaction. Raises PT422 invalid_limit.$$;
+
 create or replace function ragdb.rebuild(
   p_after int8 default 0, p_limit int4 default 100, p_workspace text default null)
   returns table (texts int4, chunks int4, remaining int8, next int8)
@@ -17,12 +38,7 @@ declare
                            then (ragdb_data._workspace(p_workspace)).workspace_no end;
   v_bodies int8[];
 begin
-  if p_limit is null or p_limit not between 1 and 10000 then
-    raise exception 'The limit must be 1 to 10,000.'
-      using errcode = 'PT422',
-            constraint = 'invalid_limit',
-            hint = 'select * from ragdb.rebuild(p_limit => 100);';
-  end if;
+  perform ragdb_data._check_batch(p_limit);
   v_bodies := array(
     select b.body_no
       from ragdb_data.body b
@@ -80,12 +96,7 @@ declare
   v_documents int8[];
   v_kept int8[];
 begin
-  if p_limit is null or p_limit not between 1 and 10000 then
-    raise exception 'The limit must be 1 to 10,000.'
-      using errcode = 'PT422',
-            constraint = 'invalid_limit',
-            hint = 'select * from ragdb.dedupe(p_limit => 1000);';
-  end if;
+  perform ragdb_data._check_batch(p_limit);
   select array_agg(c.document_no), array_agg(c.kept_no)
     into v_documents, v_kept
     from (select d.document_no,

@@ -16,12 +16,7 @@ declare
   v_workspace_no int4 := case when p_workspace is not null
                            then (ragdb_data._workspace(p_workspace)).workspace_no end;
 begin
-  if p_limit is null or p_limit not between 1 and 10000 then
-    raise exception 'The limit must be 1 to 10,000.'
-      using errcode = 'PT422',
-            constraint = 'invalid_limit',
-            hint = 'select * from ragdb.export_chunks(p_limit => 1000);';
-  end if;
+  perform ragdb_data._check_batch(p_limit);
   return query
   select c.chunk_no,
          jsonb_build_object(

@@ -17,6 +17,7 @@ from psycopg.types.json import Jsonb
 from ragdb.http import jobs, problems
 from ragdb.http.auth import Session
 from ragdb.http.models import (
+    PAGE,
     BatchItem,
     BatchResponse,
     Document,
@@ -24,6 +25,7 @@ from ragdb.http.models import (
     DocumentReplacement,
     JsonObject,
     ListedDocument,
+    PageLimit,
     PutDocument,
     PutDocuments,
     Stored,
@@ -41,7 +43,6 @@ _LATER = ResponseSpec(
     jobs.Enqueued, description="A job will do it, as asked for by `Prefer`", generate_examples=False
 )
 _WRITING = (400, 401, 403, 404, 409, 413, 415, 422, 503)
-_PAGE = 50
 
 
 @post(
@@ -112,15 +113,7 @@ async def put_documents(
 )
 async def list_documents(
     session: NamedDependency[Session],
-    limit: Annotated[
-        int,
-        QueryParameter(
-            description="How many.",
-            ge=-(2**31),
-            le=2**31 - 1,
-            schema_extra={"minimum": 1, "maximum": 1000},
-        ),
-    ] = _PAGE,
+    limit: PageLimit = PAGE,
     after: Annotated[
         str | None,
         QueryParameter(

@@ -23,9 +23,8 @@ from ragdb.errors import RagdbError
 from ragdb.http import problems
 from ragdb.http.auth import Session
 from ragdb.http.events import JobEvents
-from ragdb.http.models import JsonObject, Request
+from ragdb.http.models import PAGE, JsonObject, PageLimit, Request
 
-_PAGE = 50
 # Proxies end a connection that says nothing for a minute.
 _SECONDS_OF_SILENCE = 15.0
 
@@ -139,15 +138,7 @@ async def enqueue(
 )
 async def list_jobs(
     session: NamedDependency[Session],
-    limit: Annotated[
-        int,
-        QueryParameter(
-            description="How many.",
-            ge=-(2**31),
-            le=2**31 - 1,
-            schema_extra={"minimum": 1, "maximum": 1000},
-        ),
-    ] = _PAGE,
+    limit: PageLimit = PAGE,
     after: Annotated[UUID | None, QueryParameter(description="`next` of the page before.")] = None,
     status: Annotated[Status | None, QueryParameter(description="Only these.")] = None,
     kind: Annotated[str | None, QueryParameter(description="Only of this kind.")] = None,

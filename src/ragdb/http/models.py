@@ -12,10 +12,22 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
+from litestar.params import QueryParameter
 from msgspec import Meta
 
 # Beyond this the database would look for a function that takes a larger number.
 Int4 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+
+PAGE = 50
+PageLimit = Annotated[
+    int,
+    QueryParameter(
+        description="How many.",
+        ge=-(2**31),
+        le=2**31 - 1,
+        schema_extra={"minimum": 1, "maximum": 1000},
+    ),
+]
 
 JsonObject = dict[str, object]
 
