@@ -38,6 +38,13 @@ PROTECTED = [
     ("POST", "/api/v1/jobs/17/cancel"),
     ("POST", "/api/v1/jobs/17/retry"),
     ("GET", "/api/v1/jobs/17/events"),
+    ("GET", "/api/v1/schedules"),
+    ("PUT", "/api/v1/schedules"),
+    ("DELETE", "/api/v1/schedules"),
+    ("GET", "/api/v1/queues"),
+    ("GET", "/api/v1/chunking"),
+    ("PUT", "/api/v1/chunking"),
+    ("DELETE", "/api/v1/chunking"),
     ("GET", "/api/v1/whoami"),
 ]
 

@@ -17,6 +17,8 @@ OPERATIONS = {
     "deleteDocument", "recordFeedback", "whoami", "live", "ready",
     "enqueueJob", "listJobs", "getJob", "cancelJob", "retryJob", "watchJob",
     "uploadDocument", "ingestFiles", "getOriginal",
+    "listSchedules", "putSchedule", "deleteSchedule", "listQueues",
+    "listChunkProfiles", "putChunkProfile", "deleteChunkProfile",
 }  # fmt: skip
 
 
