@@ -46,7 +46,7 @@ def test_queues_tell_what_waits(acme: Tenant) -> None:
 
 def test_a_chunk_profile_is_used_until_it_is_deleted(acme: Tenant) -> None:
     def chunks(external_id: str) -> int:
-        content = " ".join(f"Sentence number {n} is here." for n in range(30))
+        content = " ".join(f"Sentence {n} is {external_id} it." for n in range(30))
         put = acme.http.post(
             "/api/v1/documents", json={"external_id": external_id, "content": content}
         )

@@ -22,7 +22,8 @@ from ragdb.extraction.titles import first_heading
 
 MAX_CHARACTERS = 100_000_000
 
-_PAGED = frozenset({kinds.PDF, kinds.DOCX, kinds.PPTX, kinds.XLSX})
+_NUMBERED = frozenset({kinds.PDF, kinds.PPTX, kinds.XLSX})
+_PAGED = _NUMBERED | {kinds.DOCX}
 _LIMITS = xberg.SecurityLimits(
     max_archive_size=containers.MAX_UNPACKED,
     max_compression_ratio=1000,
@@ -64,13 +65,15 @@ def parse(data: bytes, kind: str, name: str, ocr: Ocr | None = None) -> Extracte
         ocr.begin()
         found = _run(data, kind, name, ocr.languages, blank)
         pages = _pages(found, kind)
-    text = "\f".join(pages).replace("\0", "")
+    # A form feed after the last page too, where there is but one: so it is known to be a page.
+    is_paged = len(pages) > 1 or kind in _NUMBERED
+    text = "\f".join([*pages, ""] if is_paged and len(pages) == 1 else pages).replace("\0", "")
     if not text.strip():
         raise _no_text(name, kind, ocr is not None)
     if len(text) > MAX_CHARACTERS:
         raise containers.bomb(name)
     said = found.metadata
-    metadata: dict[str, object] = {"pages": len(pages)} if len(pages) > 1 else {}
+    metadata: dict[str, object] = {"pages": len(pages)} if is_paged else {}
     if said.authors:
         metadata["authors"] = [author for author in said.authors if author.strip()]
     return Extracted(

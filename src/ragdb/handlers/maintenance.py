@@ -10,6 +10,9 @@ from msgspec import Meta
 
 from ragdb.job import Job, JobFailed
 
+_STEP = 8_000
+"""Chunks in one transaction: a heartbeat finds it done, and an interruption loses little."""
+
 
 class DeleteOldJobs(msgspec.Struct, forbid_unknown_fields=True):
     """Which jobs to forget."""
@@ -18,12 +21,27 @@ class DeleteOldJobs(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def maintain(job: Job) -> object:
-    """Clean up in all scopes of the organization.
+    """Clean up in all scopes of the organization, and follow a retrained embedding table.
 
     What was done is not told: it depends on documents that whoever asked may not read.
     """
-    await job.call("maintain")
-    return None
+    remaining: int | None = None
+    while True:
+        [step] = await job.call("reembed")
+        # No fewer than before: somebody else is at it.
+        if step["remaining"] in (0, remaining):
+            break
+        remaining = step["remaining"]
+        await job.progress(0, "Embedding chunks anew")
+    done = 0
+    while True:
+        rows = await job.call("maintain", p_limit=_STEP)
+        left = sum(row["remaining"] for row in rows)
+        touched = sum(row["rows"] for row in rows)
+        if not left or not touched:
+            return None
+        done += touched
+        await job.progress(done / (done + left), "Cleaning up")
 
 
 async def delete_old_jobs(job: Job) -> object:

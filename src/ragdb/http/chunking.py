@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Router, delete, get, put
@@ -77,7 +77,7 @@ async def put_chunk_profile(
     data: JSONBody[ChunkProfileRequest], session: NamedDependency[Session]
 ) -> None:
     """Divide a workspace's documents of a media type so; those stored keep their chunks."""
-    arguments = data.arguments() | {"p_profile": Jsonb(data.profile)}
+    arguments: dict[str, Any] = data.arguments() | {"p_profile": Jsonb(data.profile)}
     await session.call("put_chunk_profile", returning=JsonObject, **arguments)
 
 
