@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import IO
 
-from ragdb.extraction import parts
+from ragdb.extraction import parts, tables
 from ragdb.extraction.charset import decoded
-from ragdb.extraction.kinds import HEAD, PLAIN, SUFFIXES, TEXTS, kind_of
+from ragdb.extraction.kinds import HEAD, PLAIN, SUFFIXES, TABLES, TEXTS, kind_of
 from ragdb.extraction.pool import Extractors, extractors
 from ragdb.extraction.result import Extracted, ExtractError
 from ragdb.extraction.titles import first_heading
@@ -28,7 +28,7 @@ MAX_BYTES = 64_000_000
 """The largest file that is parsed."""
 
 MAX_TEXT_BYTES = 4_000_000_000
-"""The largest text, which is read bit by bit."""
+"""The largest text or table of values, which is read bit by bit where it is larger than that."""
 
 
 def extract(file: IO[bytes] | bytes, name: str, pool: Extractors | None = None) -> Extracted:
@@ -50,20 +50,22 @@ def extract_parts(
     length = file.seek(0, os.SEEK_END)
     file.seek(0)
     kind = kind_of(file.read(HEAD), name)
-    limit = MAX_TEXT_BYTES if kind in TEXTS else MAX_BYTES
+    is_long_table = kind in TABLES and length > MAX_BYTES
+    limit = MAX_TEXT_BYTES if kind in TEXTS | TABLES else MAX_BYTES
     if length > limit:
         raise ExtractError(
             "file_too_large", f"{shown} has {length} bytes; at most {limit} are read.",
             "Divide it into several files.",
         )  # fmt: skip
-    if kind not in TEXTS:
+    if kind not in TEXTS and not is_long_table:
         found = pool.extract(file.fileno(), kind, shown)
         texts = parts.split([found.text], size)
         first = next(texts)
         return Extracted(first, found.title, found.mime, found.metadata, found.date), texts
-    texts = parts.split(decoded(file, shown, pool.charset), size)
+    pieces = decoded(file, shown, pool.charset)
+    texts = tables.split(pieces, size) if is_long_table else parts.split(pieces, size)
     first = next(texts)
     if not first.strip():
         raise ExtractError("empty_file", f"{shown} contains no text.")
-    title = first_heading(first) if kind != PLAIN else None
+    title = first_heading(first) if kind in TEXTS - {PLAIN} else None
     return Extracted(first, title or PurePath(name).stem or shown, kind), texts

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from given_files import FILES, GIVEN, KNOWN
-from ragdb.extract import Extracted, ExtractError, extract
+from ragdb.extract import Extracted, ExtractError, extract, extract_parts
 from ragdb.extraction.language import languages
 from ragdb.extraction.parts import split
 from ragdb.extraction.pool import extractors
@@ -182,6 +183,25 @@ def test_pictures_of_text() -> None:
 )  # fmt: skip
 def test_language(text: str, language: str | None) -> None:
     assert languages([text]) == [language]
+
+
+def test_a_table_larger_than_what_is_parsed_comes_in_parts_under_its_header(
+    tmp_path: Path,
+) -> None:
+    row = '{},"Anchor, galvanised\nwith ""shackle""",' + "x" * 900 + "\n"
+    path = tmp_path / "stock.csv"
+    with path.open("w") as file:
+        file.write("number,name,note\n")
+        for number in range(70_000):
+            file.write(row.format(number))
+    with path.open("rb") as file:
+        found, following = extract_parts(file, path.name)
+        texts = [found.text, *following]
+    assert (found.mime, found.title, len(texts) > 64) == ("text/csv", "stock", True)
+    assert all(text.startswith("number,name,note\n") for text in texts)
+    lines = [line for text in texts for line in text.splitlines()[1:]]
+    assert [int(line.partition(",")[0]) for line in lines] == list(range(70_000))
+    assert lines[7].startswith('7,"Anchor, galvanised with ""shackle""",xxx')
 
 
 def test_parts_are_cut_before_headings_and_keep_pages() -> None:

@@ -24,6 +24,7 @@ ODT = "application/vnd.oasis.opendocument.text"
 EPUB = "application/epub+zip"
 
 TEXTS = frozenset({PLAIN, MARKDOWN, RST})
+TABLES = frozenset({CSV, TSV})
 """Read as they are, without a parser."""
 
 MIMES: Mapping[str, str] = {
