@@ -121,14 +121,14 @@ def test_jobs_are_done_and_shown(home: Home, tmp_path: Path) -> None:
         assert ragdb.json("jobs", "watch", str(failed["job_id"]), code=1)["status"] == "failed"
 
         queues = {row["queue"]: row for row in ragdb.json("jobs", "queues")["queues"]}
-        assert queues["maintenance"]["succeeded_last_hour"] == 1
+        assert queues["maintenance"]["succeeded_last_hour"] >= 1
         assert (queues["ingestion"]["queued"], queues["ingestion"]["failed"]) == (0, 2)
         assert "put_documents\tsucceeded" in ragdb.text("jobs", "list")
         assert ragdb.json("jobs", "retry", "--kind", "put_documents") == {"retried": 2}
         assert home.ended(str(failed["job_id"]))["status"] == "failed"
         until(lambda: not home.call("list_jobs", p_status="running"))
         home.ended(home.enqueue({"days": 0}, "delete_old_jobs"))
-        assert len(home.call("list_jobs")) == 1
+        assert not home.call("list_jobs", p_kind="put_documents")
         worker.terminate()
         assert worker.wait(60) == 0
     said = [event["event"] for event in events(log)]

@@ -33,6 +33,7 @@ SUPERFLUOUS = {
         2,
         "joins what ask() has found by uuid, and its document by the number of its body",
     ),
+    "ask_for_upkeep": (1, "looks whether a job waits, before it makes one of its own"),
     "begin_worker_context": (1, "finds a lease by its token"),
     "claim_jobs": (1, "counts what an organization has under way, to decide whose turn it is"),
     "delete_documents": (1, "locks rows by uuid"),
