@@ -28,6 +28,8 @@ from ragdb.db import Caller, Database
 from ragdb.embedded import Server
 from ragdb.install import upgrade
 
+pytest_plugins = ["parallel"]
+
 INSTALLER = "test_installer"
 
 

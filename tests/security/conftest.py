@@ -16,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 from subjects import Subject
 from world import World
 
-FIGURES = pytest.StashKey[dict[str, int]]()
+from parallel import FIGURES
 
 
 @pytest.fixture(scope="session")
@@ -85,11 +85,3 @@ def count(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
         figures[figure] = figures.get(figure, 0) + number
 
     return count
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    figures = config.stash.get(FIGURES, {})
-    if figures:
-        terminalreporter.section("security figures")
-        for figure, number in figures.items():
-            terminalreporter.line(f"{figure}: {number}")
