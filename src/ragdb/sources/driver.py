@@ -65,7 +65,7 @@ class Upsert:
 
     external_id: str
     load: Callable[[], Text | File]
-    """Its content; called once if at all, before the next item. Raises ItemError."""
+    """Its content; called once if at all, after up to a hundred more items. Raises ItemError."""
     fingerprint: str | None = None
     """Changes whenever anything below, or the content, may have changed."""
     title: str | None = None
@@ -162,11 +162,6 @@ class Setup:
 
 class Driver(Protocol):
     """Reads one source, for one run."""
-
-    @property
-    def always_full(self) -> bool:
-        """Whether each run tells everything, because that is the only way to see changes."""
-        ...
 
     def read(self, start: Start) -> Iterator[Told]:
         """Tell what is there; raises SourceError."""
