@@ -51,8 +51,11 @@ class Page:
 
     @property
     def cursor(self) -> Mapping[str, object] | None:
-        marks = [told.cursor for told in self.told if isinstance(told, Mark)]
-        return marks[-1] if marks else None
+        cursor = None
+        for told in self.told:
+            if isinstance(told, Mark | Restart):
+                cursor = told.cursor if isinstance(told, Mark) else None
+        return cursor
 
 
 def next_page(told: Iterator[Told]) -> Page | None:
