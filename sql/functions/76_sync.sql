@@ -172,10 +172,11 @@ begin
   return query
   select g.external_id,
          exists (select from ragdb_data.source_item o
+                   cross join lateral unnest(o.documents) u
+                   join ragdb_data.document d on d.org_no = v_org and d.id = u
                   where o.org_no = v_org
                     and o.source_no = v_run.source_no
-                    and o.hash = sha256(convert_to(g.external_id, 'UTF8'))
-                    and o.documents <> '{}')
+                    and o.hash = sha256(convert_to(g.external_id, 'UTF8')))
     from jsonb_to_recordset(p_items) g(external_id text, fingerprint text)
    where sha256(convert_to(g.external_id, 'UTF8')) <> all (coalesce(v_same, '{}'));
 end;

@@ -17,6 +17,7 @@ comment on table ragdb_data.source_type is
   'ragdb: what sources can be. config: its keys; places: those that say where secrets are sent.';
 
 alter table ragdb_data.data_source
+  drop constraint data_source_type_check,
   add column labels text[] not null default '{}',
   add column is_synced boolean not null default false,
   add column sweep_limit float8 not null default 0.5 check (sweep_limit between 0 and 1),

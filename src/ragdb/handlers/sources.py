@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -164,7 +164,7 @@ class Run:
                     await self._progress(stored)
         finally:
             tools.stop.set()
-            thread.submit(_close, told)
+            thread.submit(_close, told, reader)
             thread.shutdown(wait=False)
 
     async def _wanted(self, page: Page) -> dict[str, bool]:
@@ -216,7 +216,7 @@ async def _in(thread: ThreadPoolExecutor, function: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(thread, function)
 
 
-def _close(told: Iterator[Told]) -> None:
-    close = getattr(told, "close", None)
-    if close is not None:
-        close()
+def _close(told: Iterator[Told], reader: Driver) -> None:
+    if isinstance(told, Generator):
+        told.close()
+    reader.close()

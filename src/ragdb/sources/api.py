@@ -8,7 +8,6 @@ reads everything.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
@@ -116,7 +115,10 @@ class Api:
     """Reads the records of a service."""
 
     def __init__(self, config: Config, tools: Tools, sign: Sign | None) -> None:
-        self._config, self._tools, self._sign = config, tools, sign
+        self._config, self._web = config, Web(tools, config.url, sign)
+
+    def close(self) -> None:
+        self._web.close()
 
     def read(self, start: Start) -> Iterator[Told]:
         """Tell the records that changed, or all where nobody can tell which."""
@@ -125,27 +127,26 @@ class Api:
             yield Restart()
         since = cast("str | float | None", known.get("since")) if config.since else None
         newest = cast("str | float | None", known.get("newest", since))
-        with closing(Web(self._tools, config.url, self._sign)) as web:
-            pager = Pager(config.pagination, config.url, self._params(since))
-            page = cast("str | int | None", known.get("page", pager.first))
-            before: list[object] = []
-            while page is not None:
-                got = web.get(pager.url(page), {"Accept": "application/json", **config.headers})
-                answer = got.json()
-                records = picked(answer, config.items)
-                if not isinstance(records, list):
-                    where = config.items or "the answer"
-                    raise SourceError("invalid_answer", f"{where} is no list of records.")
-                records = cast("list[object]", records)
-                ids = [picked(record, config.fields.external_id) for record in records]
-                if ids and ids == before:
-                    raise SourceError("endless_pages", "The next page is the same page again.")
-                for record in records:
-                    yield self._told(record, web)
-                    newest = _newer(newest, picked(record, config.fields.modified))
-                page, before = pager.next(page, answer, got.headers, len(records)), ids
-                if page is not None:
-                    yield Mark({"since": since, "newest": newest, "page": page})
+        pager = Pager(config.pagination, config.url, self._params(since))
+        page = cast("str | int | None", known.get("page", pager.first))
+        before: list[object] = []
+        while page is not None:
+            got = self._web.get(pager.url(page), {"Accept": "application/json", **config.headers})
+            answer = got.json()
+            records = picked(answer, config.items)
+            if not isinstance(records, list):
+                where = config.items or "the answer"
+                raise SourceError("invalid_answer", f"{where} is no list of records.")
+            records = cast("list[object]", records)
+            ids = [picked(record, config.fields.external_id) for record in records]
+            if ids and ids == before:
+                raise SourceError("endless_pages", "The next page is the same page again.")
+            for record in records:
+                yield self._told(record)
+                newest = _newer(newest, picked(record, config.fields.modified))
+            page, before = pager.next(page, answer, got.headers, len(records)), ids
+            if page is not None:
+                yield Mark({"since": since, "newest": newest, "page": page})
         yield Mark({"since": newest})
 
     def _params(self, since: str | float | None) -> dict[str, str]:
@@ -154,7 +155,7 @@ class Api:
         asked = _earlier(since, self._config.since.overlap)
         return self._config.params | {self._config.since.param: asked}
 
-    def _told(self, record: object, web: Web) -> Told:
+    def _told(self, record: object) -> Told:
         fields = self._config.fields
         external_id = _text(picked(record, fields.external_id))
         if not external_id:
@@ -164,7 +165,7 @@ class Api:
         metadata = {name: picked(record, path) for name, path in fields.metadata.items()}
         return Upsert(
             external_id,
-            partial(self._load, record, web),
+            partial(self._load, record),
             fingerprint=sha256(msgspec.json.encode(record, order="sorted")).hexdigest(),
             title=_text(picked(record, fields.title)),
             url=_text(picked(record, fields.url)),
@@ -172,7 +173,7 @@ class Api:
             modified=_iso(picked(record, fields.modified)),
         )
 
-    def _load(self, record: object, web: Web) -> Text | File:
+    def _load(self, record: object) -> Text | File:
         fields = self._config.fields
         content = picked(record, fields.content)
         if content is not None:
@@ -182,7 +183,7 @@ class Api:
         if not isinstance(address, str) or not address:
             raise ItemError("empty_content", "The record has neither content nor file.")
         try:
-            got = web.get(str(httpx.URL(self._config.url).join(address)))
+            got = self._web.get(str(httpx.URL(self._config.url).join(address)))
         except SourceError as error:
             raise ItemError(error.code, error.message, may_retry=error.may_retry) from error
         return File(got.file, got.name)

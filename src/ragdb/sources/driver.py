@@ -167,6 +167,10 @@ class Driver(Protocol):
         """Tell what is there; raises SourceError."""
         ...
 
+    def close(self) -> None:
+        """Let go of what reading needed, once the last item is loaded."""
+        ...
+
 
 Make = Callable[[Setup], Driver]
 """What the registry holds for a type; raises SourceError for a setup that cannot work."""

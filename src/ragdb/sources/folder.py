@@ -80,6 +80,9 @@ class Folder:
             elif isinstance(entry, Missed) and (told := self._missed(entry)):
                 yield told
 
+    def close(self) -> None:
+        """Nothing is kept open."""
+
     def _way_out(self, file: Path) -> str | None:
         """The link on the way to a file that leads out of the folder; what is behind it is not
         told."""

@@ -8,7 +8,6 @@ found to be gone.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import closing
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, TypeVar, cast
@@ -108,34 +107,36 @@ class SharePoint:
             tools, f"{config.login_url.rstrip('/')}/{config.tenant_id}/oauth2/v2.0/token",
             config.client_id, secret, f"{host}/.default", in_form=True,
         )  # fmt: skip
-        self._config, self._tools, self._sign = config, tools, sign
+        self._config, self._web = config, Web(tools, self._graph, sign)
         self._globs = Globs(config.include, config.exclude)
+
+    def close(self) -> None:
+        self._web.close()
 
     def read(self, start: Start) -> Iterator[Told]:
         """Tell what changed in each library, or everything."""
-        with closing(Web(self._tools, self._graph, self._sign)) as web:
-            drives = self._config.drives or self._drives(web)
-            links = _links(start, "links")
-            done = _links(start, "done") if start.resumed else {}
-            try:
-                yield from self._libraries(web, drives, links, done)
-            except Refused as error:
-                if error.status != _GONE:
-                    raise
-                yield Restart()
-                yield from self._libraries(web, drives, {}, {})
+        drives = self._config.drives or self._drives()
+        links = _links(start, "links")
+        done = _links(start, "done") if start.resumed else {}
+        try:
+            yield from self._libraries(drives, links, done)
+        except Refused as error:
+            if error.status != _GONE:
+                raise
+            yield Restart()
+            yield from self._libraries(drives, {}, {})
 
-    def _drives(self, web: Web) -> list[str]:
+    def _drives(self) -> list[str]:
         url: str | None = f"{self._graph}/sites/{quote(self._config.site or '', safe=':/,')}/drives"
         found: list[str] = []
         while url:
-            page = _converted(web.get(url).json(), Answer)
+            page = _converted(self._web.get(url).json(), Answer)
             found += [_converted(drive, Identified).id for drive in page.value]
             url = page.next
         return found
 
     def _libraries(
-        self, web: Web, drives: list[str], links: dict[str, str], done: dict[str, str]
+        self, drives: list[str], links: dict[str, str], done: dict[str, str]
     ) -> Generator[Told]:
         for drive in drives:
             if drive in done:
@@ -143,9 +144,9 @@ class SharePoint:
             first = f"{self._graph}/drives/{quote(drive)}/root/delta"
             link: str | None = links.get(drive, first)
             while link:
-                page = _converted(web.get(link).json(), Answer)
+                page = _converted(self._web.get(link).json(), Answer)
                 for value in page.value:
-                    yield from self._told(drive, _converted(value, Item), web)
+                    yield from self._told(drive, _converted(value, Item))
                 link = page.next
                 if link:
                     links = {**links, drive: link}
@@ -156,7 +157,7 @@ class SharePoint:
                 yield Mark({"links": links, "done": done})
         yield Mark({"links": done})
 
-    def _told(self, drive: str, item: Item, web: Web) -> Generator[Told]:
+    def _told(self, drive: str, item: Item) -> Generator[Told]:
         external_id = f"{drive}/{item.id}"
         # A path ends its prefix, /drives/ID/root:, with a colon.
         folder = unquote((item.parentReference or Parent()).path).partition(":")[2].strip("/")
@@ -173,7 +174,7 @@ class SharePoint:
         else:
             yield Upsert(
                 external_id,
-                partial(self._load, drive, item, web),
+                partial(self._load, drive, item),
                 fingerprint=item.etag or f"{item.size}:{item.lastModifiedDateTime}:{path}",
                 title=item.name,
                 url=item.webUrl,
@@ -181,10 +182,10 @@ class SharePoint:
                 modified=item.lastModifiedDateTime,
             )
 
-    def _load(self, drive: str, item: Item, web: Web) -> File:
+    def _load(self, drive: str, item: Item) -> File:
         url = f"{self._graph}/drives/{quote(drive)}/items/{quote(item.id)}/content"
         try:
-            return File(web.get(url).file, item.name)
+            return File(self._web.get(url).file, item.name)
         except SourceError as error:
             raise ItemError(error.code, error.message, may_retry=error.may_retry) from error
 

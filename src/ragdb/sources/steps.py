@@ -6,7 +6,6 @@ One that cannot be read becomes an error, and what is stored of it stays as it i
 
 from __future__ import annotations
 
-import io
 import tempfile
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -253,9 +252,7 @@ def _read(loaded: Text | File, external_id: str, common: Common) -> Generator[Do
 
 def _held(content: str) -> IO[bytes]:
     file = tempfile.TemporaryFile()  # noqa: SIM115
-    with io.TextIOWrapper(file, "utf-8", errors="replace", write_through=True) as text:
-        text.write(content)
-        text.detach()
+    file.write(content.encode("utf-8", "replace"))
     return file
 
 

@@ -152,10 +152,7 @@ class Web:
                 raise SourceError("invalid_address", "An address cannot be read.") from error
             except ExtractError as error:
                 host = httpx.URL(url).host
-                message = (
-                    f"{host}: {error.hint or error.code}" if _has_query(url) else error.message
-                )
-                raise SourceError(error.code, message) from error
+                raise SourceError(error.code, error.message.replace(url, host)) from error
         raise SourceError("refused", f"{httpx.URL(url).host} redirects too often.")
 
     def _got(self, response: httpx.Response, url: str, until: float) -> Got:
