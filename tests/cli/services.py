@@ -101,7 +101,7 @@ class Records:
             return as_json({}, 429, **{"Retry-After": "0"})
         if asked.path.startswith("/files/"):
             return 200, {"Content-Type": "text/html"}, b"<h1>Ferries</h1><p>They leave at noon."
-        return self._page(asked)
+        return self._page(asked) if asked.path == "/records" else as_json({}, 404)
 
     def _page(self, asked: Request) -> Answer:
         query = asked.query
