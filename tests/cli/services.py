@@ -116,7 +116,8 @@ class Records:
         more = str(end) if end < len(found) else None
         headers = {}
         if more:
-            headers["Link"] = f'</records?cursor=0>; rel="prev", </records?cursor={end}>; rel="next"'
+            before, after = '</records?cursor=0>; rel="prev"', f"</records?cursor={end}>"
+            headers["Link"] = f'{before}, {after}; rel="next"'
         answer = {
             "data": {"items": held}, "cursor": more,
             "next": more and f"/records?cursor={more}",
