@@ -74,7 +74,7 @@ def add(
     with session.member() as client:
         made = client.call(
             "put_source", p_name=name, p_type=type_, p_config=config,
-            p_secrets=None if given is None else _sealed(session, client, name, type_, given),
+            p_secrets=None if given is None else _sealed(session, client, name, type_, config, given),
             p_workspace=workspace, p_visibility=visibility, p_labels=list(labels), p_cron=cron,
             p_time_zone=time_zone, p_sweep_limit=sweep_limit,
         )[0]  # fmt: skip
@@ -252,11 +252,15 @@ def _find(client: Client, name: str, workspace: str | None) -> UUID:
 
 
 def _sealed(
-    session: Session, client: Client, name: str, type_: str, secrets: dict[str, Any]
-) -> bytes:
-    from ragdb.sources.secrets import sealed
+    session: Session, client: Client, name: str, type_: str, config: dict[str, Any],
+    secrets: dict[str, Any],
+) -> bytes:  # fmt: skip
+    from ragdb.sources.secrets import Bound, sealed
 
-    known = {row["type"]: row["secrets"] for row in client.read("source_types")}
+    known: dict[str, Any] = next(
+        (row for row in client.read("source_types") if row["type"] == type_), {}
+    )
     organization_id = client.call("whoami", read_only=True)[0]["organization_id"]
+    bound = Bound(organization_id, name, type_, config, known.get("places", ()))
     written = {key: str(value) for key, value in secrets.items()}
-    return sealed(session.settings.secret_key, written, known.get(type_, ()), organization_id, name)
+    return sealed(session.settings.secret_key, written, known.get("secrets", ()), bound)

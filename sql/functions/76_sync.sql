@@ -230,15 +230,17 @@ did) or failed. Needs data:write. Raises PT409 run_lost.$$;
 
 create or replace function ragdb.open_source(p_source_id uuid)
   returns table (
-    type text, name text, organization text, organization_id uuid, config jsonb, secrets bytea)
+    type text, name text, organization text, organization_id uuid, config jsonb, places text[],
+    secrets bytea)
   language sql
   stable
   security invoker
   set search_path = pg_catalog, pg_temp
 as $$
-  select s.type, s.name, o.slug, o.id, u.config, u.secrets
+  select s.type, s.name, o.slug, o.id, u.config, t.places, u.secrets
     from ragdb_data._data_source(p_source_id) s
     join ragdb_data.organization o on o.org_no = s.org_no
+    join ragdb_data.source_type t on t.type = s.type
     join ragdb_data.source_setup u on u.org_no = s.org_no and u.source_no = s.source_no
    where s.org_no = ragdb.current_org_no()
 $$;

@@ -76,11 +76,12 @@ $$What could not be read from a source, and why: up to a thousand rows of each r
 create or replace view ragdb.source_types
   with (security_invoker = true)
 as
-select t.type, t.description, t.config, t.secrets, t.always_full
+select t.type, t.description, t.config, t.secrets, t.places, t.always_full
   from ragdb_data.source_type t;
 
 comment on view ragdb.source_types is
 $$What sources can be: the keys of config and the names of secrets that put_source() takes.
 
 config: {key: {is, required, pattern, one_of, min, max, keys}}; keys are those of an object within.
+places: keys of config that say where secrets are sent; those are sealed for them alone.
 always_full: every refresh looks at everything.$$;

@@ -23,7 +23,7 @@ from ragdb.outbound import Guard
 from ragdb.sealing import Keys, SealError
 from ragdb.sources.driver import Driver, Setup, SourceError, Start, Told, Tools
 from ragdb.sources.registry import driver
-from ragdb.sources.secrets import opened
+from ragdb.sources.secrets import Bound, opened
 from ragdb.sources.steps import Page, Step, Steps, next_page
 
 T = TypeVar("T")
@@ -52,6 +52,7 @@ class Opened(msgspec.Struct):
     organization: str
     organization_id: UUID
     config: dict[str, Any]
+    places: list[str]
     secrets: bytes | None
 
 
@@ -132,9 +133,10 @@ class Run:
         if source.secrets is not None:
             try:
                 keys = Keys.read(self.job.settings.secret_key)
-                secrets, resealed = opened(
-                    keys, source.secrets, source.organization_id, source.name
+                bound = Bound(
+                    source.organization_id, source.name, source.type, source.config, source.places
                 )
+                secrets, resealed = opened(keys, source.secrets, bound)
             except SealError as error:
                 raise SourceError("secrets_unreadable", str(error)) from error
             if resealed is not None:

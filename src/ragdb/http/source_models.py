@@ -115,6 +115,9 @@ class SourceType(msgspec.Struct):
         Meta(description="Its keys: `{key: {is, required, pattern, one_of, min, max, keys}}`."),
     ]
     secrets: Annotated[list[str], Meta(description="The names of its secrets.")]
+    places: Annotated[
+        list[str], Meta(description="Keys of config that say where secrets are sent.")
+    ]
     always_full: Annotated[bool, Meta(description="Every refresh looks at everything.")]
 
 

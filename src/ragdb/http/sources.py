@@ -32,7 +32,7 @@ from ragdb.http.source_models import (
     SyncRun,
     SyncRunList,
 )
-from ragdb.sources.secrets import sealed
+from ragdb.sources.secrets import Bound, sealed
 
 
 async def _list(session: NamedDependency[Session]) -> DataSourceList:
@@ -97,10 +97,14 @@ async def put_data_source(
     arguments = data.arguments()
     if data.secrets is not None:
         types = await session.read("source_types", returning=SourceType)
-        known = [name for row in types if row.type == data.type for name in row.secrets]
+        known = next((row for row in types if row.type == data.type), None)
         [who] = await session.call("whoami", returning=_Identity, read_only=True)
+        bound = Bound(
+            who.organization_id, data.name, data.type, data.config or {},
+            known.places if known else [],
+        )  # fmt: skip
         arguments["p_secrets"] = sealed(
-            state.settings.secret_key, data.secrets, known, who.organization_id, data.name
+            state.settings.secret_key, data.secrets, known.secrets if known else [], bound
         )
     [stored] = await session.call("put_source", returning=StoredDataSource, **arguments)
     return Response(
