@@ -72,9 +72,11 @@ def add(
     """
     given = None if secrets_file is None else JSON_OBJECT.convert(secrets_file.read(), None, None)
     with session.member() as client:
+        secrets = None
+        if given is not None:
+            secrets = _sealed(session, client, name, type_, config, given)
         made = client.call(
-            "put_source", p_name=name, p_type=type_, p_config=config,
-            p_secrets=None if given is None else _sealed(session, client, name, type_, config, given),
+            "put_source", p_name=name, p_type=type_, p_config=config, p_secrets=secrets,
             p_workspace=workspace, p_visibility=visibility, p_labels=list(labels), p_cron=cron,
             p_time_zone=time_zone, p_sweep_limit=sweep_limit,
         )[0]  # fmt: skip
@@ -257,9 +259,8 @@ def _sealed(
 ) -> bytes:  # fmt: skip
     from ragdb.sources.secrets import Bound, sealed
 
-    known: dict[str, Any] = next(
-        (row for row in client.read("source_types") if row["type"] == type_), {}
-    )
+    types = {row["type"]: row for row in client.read("source_types")}
+    known: dict[str, Any] = types.get(type_) or {}
     organization_id = client.call("whoami", read_only=True)[0]["organization_id"]
     bound = Bound(organization_id, name, type_, config, known.get("places", ()))
     written = {key: str(value) for key, value in secrets.items()}

@@ -48,7 +48,7 @@ comment on function ragdb_data._secret_places(text, jsonb) is
 $$What a configuration says about where secrets are sent.$$;
 
 create or replace function ragdb_data._put_setup(
-  p_source ragdb_data.data_source, p_type text, p_config jsonb, p_secrets bytea)
+  p_source_id uuid, p_type text, p_config jsonb, p_secrets bytea)
   returns boolean
   language plpgsql
   volatile
@@ -57,20 +57,21 @@ create or replace function ragdb_data._put_setup(
 as $$
 declare
   v_org int4 := ragdb.current_org_no();
+  v_source ragdb_data.data_source := ragdb_data._data_source(p_source_id);
   v_old record;
 begin
   select u.config, u.has_secrets into v_old
     from ragdb_data.source_setup u
-   where u.org_no = v_org and u.source_no = p_source.source_no;
+   where u.org_no = v_org and u.source_no = v_source.source_no;
   if not found then
     insert into ragdb_data.source_setup (org_no, source_no, scope_no, config, secrets)
-    values (v_org, p_source.source_no, p_source.scope_no, p_config, nullif(p_secrets, ''));
+    values (v_org, v_source.source_no, v_source.scope_no, p_config, nullif(p_secrets, ''));
     return true;
   end if;
   if p_secrets is null and v_old.has_secrets
-     and ragdb_data._secret_places(p_source.type, v_old.config)
+     and ragdb_data._secret_places(v_source.type, v_old.config)
          is distinct from ragdb_data._secret_places(p_type, p_config) then
-    raise exception 'The secrets of % were given for another place.', p_source.name
+    raise exception 'The secrets of % were given for another place.', v_source.name
       using errcode = 'PT422',
             constraint = 'secrets_required',
             hint = 'Give them again, or an empty object for none.';
@@ -78,16 +79,16 @@ begin
   if p_secrets is not null then
     update ragdb_data.source_setup u
        set secrets = nullif(p_secrets, '')
-     where u.org_no = v_org and u.source_no = p_source.source_no;
+     where u.org_no = v_org and u.source_no = v_source.source_no;
   end if;
   update ragdb_data.source_setup u
      set config = p_config
-   where u.org_no = v_org and u.source_no = p_source.source_no;
-  return (p_source.type, v_old.config) is distinct from (p_type, p_config);
+   where u.org_no = v_org and u.source_no = v_source.source_no;
+  return (v_source.type, v_old.config) is distinct from (p_type, p_config);
 end;
 $$;
 
-comment on function ragdb_data._put_setup(ragdb_data.data_source, text, jsonb, bytea) is
+comment on function ragdb_data._put_setup(uuid, text, jsonb, bytea) is
 $$Store how a source is read; whether that has changed. Raises PT422 secrets_required.$$;
 
 create or replace function ragdb.put_source(
@@ -114,7 +115,7 @@ declare
   v_type ragdb_data.source_type;
   v_source ragdb_data.data_source;
   v_source_no int4;
-  v_labels text[] := coalesce(array_remove(p_labels, null), '{}');
+  v_labels text[] := array(select l from unnest(p_labels) l where l is not null);
   v_is_changed boolean;
   v_next timestamptz;
 begin
@@ -157,7 +158,7 @@ begin
     from ragdb_data.data_source s
    where s.org_no = v_org and s.source_no = v_source_no
      for update;
-  v_is_changed := ragdb_data._put_setup(v_source, p_type, p_config, p_secrets)
+  v_is_changed := ragdb_data._put_setup(v_source.id, p_type, p_config, p_secrets)
                   or v_source.labels <> v_labels;
   update ragdb_data.data_source s
      set type = p_type,

@@ -1,7 +1,7 @@
 -- What a step of a run stores, in one transaction: documents, the items they are made of, what is
 -- gone, what could not be read, and the place in the source that it came to.
 
-create or replace function ragdb_data._note_errors(p_run ragdb_data.sync_run, p_errors jsonb)
+create or replace function ragdb_data._note_errors(p_run_id uuid, p_errors jsonb)
   returns void
   language plpgsql
   volatile
@@ -12,18 +12,22 @@ declare
   v_org int4 := ragdb.current_org_no();
 begin
   insert into ragdb_data.sync_error (org_no, run_no, scope_no, external_id, error, message)
-  select v_org, p_run.run_no, p_run.scope_no, left(e.external_id, 2000),
+  select v_org, r.run_no, r.scope_no, left(e.external_id, 2000),
          coalesce(e.error, 'error'), left(coalesce(e.message, ''), 2000)
-    from jsonb_to_recordset(p_errors) e(external_id text, error text, message text)
-   limit greatest(1000 - (select count(*) from ragdb_data.sync_error o
-                           where o.org_no = v_org and o.run_no = p_run.run_no), 0);
+    from ragdb_data.sync_run r
+   cross join lateral (
+     select *
+       from jsonb_to_recordset(p_errors) f(external_id text, error text, message text)
+      limit greatest(1000 - (select count(*) from ragdb_data.sync_error o
+                              where o.org_no = v_org and o.run_no = r.run_no), 0)) e
+   where r.org_no = v_org and r.id = p_run_id;
 end;
 $$;
 
-comment on function ragdb_data._note_errors(ragdb_data.sync_run, jsonb) is
+comment on function ragdb_data._note_errors(uuid, jsonb) is
 $$Keep what could not be read in a run; a thousand such rows are kept of each.$$;
 
-create or replace function ragdb_data._forget_items(p_run ragdb_data.sync_run, p_hashes bytea[])
+create or replace function ragdb_data._forget_items(p_run_id uuid, p_hashes bytea[])
   returns int4
   language plpgsql
   volatile
@@ -37,8 +41,11 @@ declare
 begin
   with gone as (
     delete from ragdb_data.source_item i
-     where i.org_no = v_org
-       and i.source_no = p_run.source_no
+     using ragdb_data.sync_run r
+     where r.org_no = v_org
+       and r.id = p_run_id
+       and i.org_no = v_org
+       and i.source_no = r.source_no
        and i.hash = any (p_hashes)
     returning i.documents)
   select array_agg(u.id), count(distinct g.nth) filter (where u.id is not null)
@@ -50,7 +57,7 @@ begin
 end;
 $$;
 
-comment on function ragdb_data._forget_items(ragdb_data.sync_run, bytea[]) is
+comment on function ragdb_data._forget_items(uuid, bytea[]) is
 $$Delete items of a run's source with their documents; returns how many of them had any.$$;
 
 create or replace function ragdb.store_sync(
@@ -154,8 +161,8 @@ begin
   end loop;
   perform ragdb.delete_documents(v_leftover);
   v_run.deleted := v_run.deleted + coalesce(ragdb_data._forget_items(
-    v_run, array(select sha256(convert_to(d, 'UTF8')) from unnest(p_deleted) d)), 0);
-  perform ragdb_data._note_errors(v_run, p_errors || v_messages);
+    p_run_id, array(select sha256(convert_to(d, 'UTF8')) from unnest(p_deleted) d)), 0);
+  perform ragdb_data._note_errors(p_run_id, p_errors || v_messages);
   v_run.failed := v_run.failed
                   + (select count(*)
                        from jsonb_array_elements(p_errors) e
@@ -230,7 +237,7 @@ begin
     return query select 0, v_gone, true;
     return;
   end if;
-  v_deleted := coalesce(ragdb_data._forget_items(v_run, array(
+  v_deleted := coalesce(ragdb_data._forget_items(p_run_id, array(
     select i.hash
       from ragdb_data.source_item i
      where i.org_no = v_org

@@ -77,7 +77,8 @@ create or replace view ragdb.source_types
   with (security_invoker = true)
 as
 select t.type, t.description, t.config, t.secrets, t.places, t.always_full
-  from ragdb_data.source_type t;
+  from ragdb_data.source_type t
+ where ragdb.current_org_no() is not null;
 
 comment on view ragdb.source_types is
 $$What sources can be: the keys of config and the names of secrets that put_source() takes.

@@ -57,7 +57,7 @@ def _begun(populator: Populator, key: str, source: Any) -> dict[str, Any]:
 
 def _store(populator: Populator, key: str, run: dict[str, Any], word: Any) -> None:
     external_id = word()
-    documents = [{"external_id": external_id, "title": word(), "content": f"It is {word()}."}]
+    documents = [{"external_id": external_id, "title": "Common", "content": f"It is {word()}."}]
     item = {"external_id": external_id, "fingerprint": word(), "first": 1, "last": 1}
     errors = [{"external_id": word(), "error": word(), "message": word()}]
     populator.call(
