@@ -10,7 +10,7 @@ from ragdb_cli.command import group
 from ragdb_cli.session import Session
 
 _VARIABLES = {"home": "RAGDB_HOME"}
-_SECRETS = {"api_key", "llm_key", "rerank_api_key"}
+_SECRETS = {"api_key", "llm_key", "rerank_api_key", "secret_key"}
 _URLS = {"database_url", "analyst_url", "worker_url", "operator_url"}
 
 

@@ -47,4 +47,5 @@ def cli(session: Session, slots: int, queues: tuple[str, ...], grace: float) -> 
         )  # fmt: skip
     require_current(url)
     logging.config.dictConfig(logs.CONFIG)
-    asyncio.run(Worker(url, slots=slots, queues=queues or QUEUES, grace=grace).run())
+    worker = Worker(url, session.settings, slots=slots, queues=queues or QUEUES, grace=grace)
+    asyncio.run(worker.run())

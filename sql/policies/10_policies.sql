@@ -86,8 +86,16 @@ begin
     format(c_visible, 'data_source')
     || ' and scope_no = any ((select ragdb.current_scopes())::int4[])',
     false, format(c_may, 'data:write'));
+  -- Where a source is read from is for those who may change it, and for the worker that reads it.
+  perform ragdb_private.protect(
+    'ragdb_data.source_setup', c_scope || ' and ' || format(c_may, 'rag:config'), false,
+    format(c_may, 'rag:config'));
+  drop policy if exists worker on ragdb_data.source_setup;
+  execute format('create policy worker on ragdb_data.source_setup to ragdb_worker'
+                 ' using (%1$s) with check (%1$s)', c_scope);
   foreach v_table in array
-    '{body,document,document_fact,original,posting,dead_chunk,segment,segment_posting,slot,'
+    '{source_item,sync_run,sync_error,'
+    'body,document,document_fact,original,posting,dead_chunk,segment,segment_posting,slot,'
     'chunk,chunk_word,chunk_vector,spelling,spelled_segment,scope_language}'::text[]
   loop
     perform ragdb_private.protect(format('ragdb_data.%I', v_table), c_scope, false,
@@ -165,7 +173,7 @@ begin
   end loop;
   -- The same for everybody: no tenant's data.
   foreach v_table in array
-    '{role,job_kind,chunk_preset,embedding_token,embedding_table_version}'::text[]
+    '{role,job_kind,source_type,chunk_preset,embedding_token,embedding_table_version}'::text[]
   loop
     perform ragdb_private.protect(format('ragdb_data.%I', v_table), 'true', false);
   end loop;

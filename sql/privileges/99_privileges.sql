@@ -52,6 +52,8 @@ revoke execute on function
   ragdb_data._leased_job(int4, int8),
   ragdb_data._end_lease(int4, int8, uuid, text, timestamptz, int4, text, text, jsonb)
   from ragdb_service, ragdb_analyst, ragdb_admin;
+revoke execute on function ragdb.open_source(uuid), ragdb.reseal_source(uuid, bytea, bytea)
+  from ragdb_service, ragdb_analyst, ragdb_admin;
 revoke execute on function ragdb.drop_vector_index(), ragdb.build_vector_index()
   from ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin, ragdb_definer;
 
@@ -62,6 +64,13 @@ grant usage on schema ragdb_private to ragdb_definer;
 -- Reading: everything row level security lets through.
 grant select on all tables in schema ragdb, ragdb_data
   to ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin;
+
+-- But secrets, even sealed, for workers alone.
+revoke select on ragdb_data.source_setup
+  from ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin;
+grant select (org_no, source_no, scope_no, config, has_secrets) on ragdb_data.source_setup
+  to ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin;
+grant select (secrets), update (secrets) on ragdb_data.source_setup to ragdb_worker;
 
 -- Writing documents and answers.
 grant insert, update, delete on ragdb_data.data_source, ragdb_data.document,
@@ -83,6 +92,12 @@ grant insert on ragdb_data.workspace, ragdb_data.workspace_member to ragdb_servi
 grant update (user_no) on ragdb_data.workspace_member to ragdb_service, ragdb_admin;
 grant insert, delete, update (profile) on ragdb_data.chunk_profile to ragdb_service, ragdb_admin;
 grant update (revoked_at) on ragdb_data.api_key to ragdb_service, ragdb_admin;
+
+-- Sources, and what is found there.
+grant insert, update (config, secrets) on ragdb_data.source_setup to ragdb_service, ragdb_admin;
+grant insert, update, delete on ragdb_data.source_item, ragdb_data.sync_run
+  to ragdb_service, ragdb_admin;
+grant insert on ragdb_data.sync_error to ragdb_service, ragdb_admin;
 
 -- Asking for work, and doing it.
 grant insert, delete on ragdb_data.job to ragdb_service, ragdb_admin;

@@ -58,25 +58,6 @@ comment on view ragdb.workspaces is
 $$Workspaces the caller may use. is_open: every member of the organization reads it. language:
 default of documents and queries.$$;
 
-create or replace view ragdb.sources
-  with (security_invoker = true)
-as
-select s.id as source_id, s.name, s.type, w.slug as workspace,
-       (select count(*)
-          from ragdb_data.document d
-         where d.org_no = s.org_no and d.source_no = s.source_no) as documents,
-       s.created_at
-  from ragdb_data.data_source s
-  join ragdb.workspaces w on w.workspace_id = (
-         select k.id
-           from ragdb_data.workspace k
-          where k.org_no = s.org_no and k.workspace_no = s.workspace_no)
- where s.org_no = ragdb.current_org_no();
-
-comment on view ragdb.sources is
-$$Where documents come from; an external id is unique within a source. documents: those the caller
-may read.$$;
-
 create or replace view ragdb.members
   with (security_invoker = true)
 as

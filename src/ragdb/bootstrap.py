@@ -22,7 +22,8 @@ from ragdb import __version__, install, logins
 from ragdb.db import Caller, Database
 from ragdb.embedded.errors import explained
 from ragdb.errors import Problem, RagdbError
-from ragdb.paths import CREDENTIALS
+from ragdb.paths import CREDENTIALS, SECRET_KEY
+from ragdb.sealing import make_key_file
 from ragdb.settings import Settings, read_credentials, write_credentials
 
 INSTALLER = "ragdb_installer"
@@ -215,6 +216,8 @@ def _complete(
     if (url, key, analyst, worker) != tuple(map(kept.get, _KEPT)):
         write_credentials(settings.home, url, key, analyst, worker)
         changes.append(f"Wrote {settings.home / CREDENTIALS}")
+    if not settings.secret_key and make_key_file(settings.home):
+        changes.append(f"Made a key for the secrets of data sources: {settings.home / SECRET_KEY}")
     report = _report(settings, database, caller, analyst, changes)
     report.notes = notes
     return report

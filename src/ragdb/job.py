@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from ragdb.db import Caller, Lease, Pool
+from ragdb.settings import Settings
 
 T = TypeVar("T")
 
@@ -54,6 +55,7 @@ class Job:
 
     claimed: Claimed
     pool: Pool
+    settings: Settings
     _reported: float = field(default=float("-inf"), init=False)
 
     @property

@@ -12,7 +12,7 @@ import ipaddress
 import socket
 import tempfile
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -107,7 +107,7 @@ def _follow(
     client: httpx.Client, url: str, guard: Guard, file: IO[bytes], max_bytes: int, until: float
 ) -> str:
     for _ in range(_REDIRECTS + 1):
-        request = _request(client, url, guard, until)
+        request = request_to(client, url, guard, until)
         response = client.send(request, stream=True)
         try:
             if response.is_redirect:
@@ -118,14 +118,18 @@ def _follow(
                 raise ExtractError(
                     "fetch_failed", f"{url} answers with the status {response.status_code}."
                 )
-            _save(response, url, file, max_bytes, until)
-            return _name(response.headers, url)
+            save(response, url, file, max_bytes, until)
+            return name_of(response.headers, url)
         finally:
             response.close()
     raise ExtractError("fetch_failed", f"{url} is behind more than {_REDIRECTS} redirects.")
 
 
-def _request(client: httpx.Client, url: str, guard: Guard, until: float) -> httpx.Request:
+def request_to(
+    client: httpx.Client, url: str, guard: Guard, until: float, method: str = "GET",
+    headers: Mapping[str, str] | None = None, content: bytes | None = None,
+) -> httpx.Request:  # fmt: skip
+    """A request that goes to the address which was checked; raises ExtractError."""
     parsed = httpx.URL(url)
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise ExtractError(
@@ -138,9 +142,11 @@ def _request(client: httpx.Client, url: str, guard: Guard, until: float) -> http
     if left <= 0:
         raise _too_slow(url)
     return client.build_request(
-        "GET",
+        method,
         parsed.copy_with(host=address),
+        content=content,
         headers={
+            **(headers or {}),
             "Host": parsed.netloc.decode("ascii").rpartition("@")[2],
             "User-Agent": f"ragdb/{__version__}",
             "Accept-Encoding": "identity",
@@ -150,9 +156,10 @@ def _request(client: httpx.Client, url: str, guard: Guard, until: float) -> http
     )
 
 
-def _save(
+def save(
     response: httpx.Response, url: str, file: IO[bytes], max_bytes: int, until: float
 ) -> None:
+    """Write a body to a file; raises ExtractError when it is too large or too slow."""
     saved = 0
     for piece in response.iter_bytes():
         saved += len(piece)
@@ -166,7 +173,8 @@ def _save(
         file.write(piece)
 
 
-def _name(headers: httpx.Headers, url: str) -> str:
+def name_of(headers: httpx.Headers, url: str) -> str:
+    """What to call what was fetched: its suffix is what the server says of the format."""
     said = EmailMessage()
     said["Content-Type"] = headers.get("Content-Type", "application/octet-stream")
     said["Content-Disposition"] = headers.get("Content-Disposition", "inline")

@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 CREDENTIALS = "credentials"
+SECRET_KEY = "secret.key"  # noqa: S105
 
 _LONGEST_SOCKET_PATH = 103 if os.uname().sysname == "Darwin" else 107
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ragdb.paths import CREDENTIALS, default_home, write_private
+from ragdb.paths import CREDENTIALS, SECRET_KEY, default_home, write_private
 
 _LIBPQ = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
 _CREDENTIAL_KEYS = (
@@ -53,6 +53,10 @@ class Settings:
     http_port: int
     allow_hosts: tuple[str, ...]
     """Hosts and networks of one's own that may be fetched from."""
+    source_folders: tuple[str, ...]
+    """Folders that data sources may be read from; `slug=/path` for those of one organization."""
+    secret_key: str | None = field(repr=False)
+    """The keys that secrets of data sources are sealed with."""
     sources: Mapping[str, str]
 
 
@@ -85,6 +89,8 @@ def load(home: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
         http_host=reader.text("http_host", "RAGDB_HTTP_HOST") or "127.0.0.1",
         http_port=reader.port("http_port", "RAGDB_HTTP_PORT", 8000),
         allow_hosts=reader.hosts("allow_hosts", "RAGDB_ALLOW_HOSTS"),
+        source_folders=reader.folders("source_folders", "RAGDB_SOURCE_FOLDERS"),
+        secret_key=reader.secret("secret_key", "RAGDB_SECRET_KEY") or reader.key_file("secret_key"),
         sources=reader.sources,
     )
 
@@ -210,6 +216,23 @@ class _Reader:
                 f" between, not {value!r}."
             )
         return tuple(entry for entry in re.split(r"[, ]+", value) if entry)
+
+    def folders(self, name: str, variable: str) -> tuple[str, ...]:
+        value = self.text(name, variable) or ""
+        entries = tuple(entry for entry in value.split(os.pathsep) if entry)
+        if not all(re.match(r"([a-z0-9-]+=)?/", entry) for entry in entries):
+            raise SettingsError(
+                f"{variable} must be absolute paths with {os.pathsep} between, or slug=/path for"
+                f" those of one organization, not {value!r}."
+            )
+        return entries
+
+    def key_file(self, name: str) -> str | None:
+        path = self.home / SECRET_KEY
+        value = _read(path, missing_ok=True).strip()
+        if value:
+            self.sources[name] = str(path)
+        return value or None
 
 
 def _read(path: Path, variable: str | None = None, missing_ok: bool = False) -> str:

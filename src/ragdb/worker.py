@@ -27,6 +27,7 @@ from ragdb.db import Caller, Pool, listen
 from ragdb.errors import RagdbError
 from ragdb.handlers import HANDLERS
 from ragdb.job import Claimed, Job, JobFailed, TryLater
+from ragdb.settings import Settings
 
 QUEUES = ("ingestion", "embedding", "maintenance", "sync")
 
@@ -65,8 +66,10 @@ class Worker:
     """Runs jobs in so many slots until it is told to stop."""
 
     def __init__(
-        self, url: str, *, slots: int = 4, queues: Sequence[str] = QUEUES, grace: float = 30.0
-    ) -> None:
+        self, url: str, settings: Settings, *, slots: int = 4, queues: Sequence[str] = QUEUES,
+        grace: float = 30.0,
+    ) -> None:  # fmt: skip
+        self._settings = settings
         self._url, self._slots, self._queues, self._grace = url, slots, list(queues), grace
         self._pool = Pool(url, max_size=slots + 4)
         self._runs: dict[UUID, _Run] = {}
@@ -155,7 +158,7 @@ class Worker:
                 p_queues=self._queues, p_limit=free, p_lease=_LEASE,
             )  # fmt: skip
         for one in claimed:
-            self._start(Job(one, self._pool))
+            self._start(Job(one, self._pool, self._settings))
         if len(claimed) < free or free <= 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_POLL):

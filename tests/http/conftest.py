@@ -53,6 +53,20 @@ def rest(shared: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> I
         yield service
 
 
+@pytest.fixture(scope="session")
+def worker_url(shared: SimpleNamespace) -> Iterator[str]:
+    """A worker's login."""
+    login, password = f"test_worker_{secrets.token_hex(4)}", secrets.token_urlsafe()
+    with psycopg.connect(shared.superuser_url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("create role {} login password {} in role ragdb_service, ragdb_worker").format(
+                sql.Identifier(login), password
+            )
+        )
+        yield make_conninfo(shared.superuser_url, user=login, password=password)
+        connection.execute(sql.SQL("drop role {}").format(sql.Identifier(login)))
+
+
 @pytest.fixture
 def operator(shared: SimpleNamespace) -> Iterator[Callable[..., list[dict[str, Any]]]]:
     """Call a stored function as an operator acting for an organization."""

@@ -138,13 +138,17 @@ def running(database_url: str, directory: Path, **environ: str) -> Iterator[Serv
 
 
 @contextmanager
-def worker(database_url: str, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
+def worker(
+    database_url: str, directory: Path, **environ: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """A worker for as long as the block runs."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAGDB_")}
     with (directory / "worker").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-c", WORK], stderr=log,
-            env=own | {"RAGDB_WORKER_URL": database_url, "RAGDB_HOME": str(directory)},
+            env=own
+            | {"RAGDB_WORKER_URL": database_url, "RAGDB_HOME": str(directory)}
+            | environ,
         )  # fmt: skip
     try:
         yield process

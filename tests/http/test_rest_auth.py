@@ -45,6 +45,16 @@ PROTECTED = [
     ("GET", "/api/v1/chunking"),
     ("PUT", "/api/v1/chunking"),
     ("DELETE", "/api/v1/chunking"),
+    ("GET", "/api/v1/datasources"),
+    ("POST", "/api/v1/datasources"),
+    ("GET", "/api/v1/datasources/types"),
+    ("GET", "/api/v1/datasources/17"),
+    ("DELETE", "/api/v1/datasources/17"),
+    ("POST", "/api/v1/datasources/17/refresh"),
+    ("GET", "/api/v1/datasources/17/runs"),
+    ("GET", "/api/v1/datasources/17/errors"),
+    ("GET", "/api/v1/sources"),
+    ("DELETE", "/api/v1/sources/17"),
     ("GET", "/api/v1/whoami"),
 ]
 

@@ -8,29 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
 
 import httpx
-import psycopg
 import pytest
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
 from rest import Service, Tenant, problem, running, worker
 
 JOBS = "/api/v1/jobs"
-
-
-@pytest.fixture(scope="module")
-def worker_url(shared: SimpleNamespace) -> Iterator[str]:
-    login, password = f"test_worker_{uuid4().hex[:8]}", uuid4().hex
-    with psycopg.connect(shared.superuser_url, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("create role {} login password {} in role ragdb_service, ragdb_worker").format(
-                sql.Identifier(login), password
-            )
-        )
-        yield make_conninfo(shared.superuser_url, user=login, password=password)
-        connection.execute(sql.SQL("drop role {}").format(sql.Identifier(login)))
 
 
 @pytest.fixture

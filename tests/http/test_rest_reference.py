@@ -19,6 +19,8 @@ OPERATIONS = {
     "uploadDocument", "ingestFiles", "getOriginal",
     "listSchedules", "putSchedule", "deleteSchedule", "listQueues",
     "listChunkProfiles", "putChunkProfile", "deleteChunkProfile",
+    "listDataSources", "putDataSource", "listSourceTypes", "getDataSource", "deleteDataSource",
+    "refreshDataSource", "listSyncRuns", "listSyncErrors", "listSources", "deleteSource",
 }  # fmt: skip
 
 

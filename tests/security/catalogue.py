@@ -27,6 +27,7 @@ GLOBAL_KEYS = (
     "embedding_token_pkey", "install_pkey", "job_kind_pkey", "login_pkey",
     "membership_role_fkey", "membership_user_no_fkey", "migration_sum_pkey", "organization_id_key",
     "organization_slug_key", "outdated_organization_version_fkey", "role_pkey",
+    "source_type_pkey",
 )  # fmt: skip
 
 _OURS = "('ragdb'::regnamespace, 'ragdb_data'::regnamespace, 'ragdb_private'::regnamespace)"
@@ -57,7 +58,7 @@ RULES: dict[str, LiteralString] = {
                           pg_get_expr(p.polwithcheck, p.polrelid))
            and p.polroles <> array['ragdb_definer'::regrole::oid]
            and p.polrelid::regclass::text <> all (
-                 '{ragdb_data.role,ragdb_data.job_kind,ragdb_data.chunk_preset,'
+                 '{ragdb_data.role,ragdb_data.job_kind,ragdb_data.chunk_preset,ragdb_data.source_type,'
                  'ragdb_data.embedding_token,ragdb_data.embedding_table_version}')
     """,
     "a policy of a partition that differs from its parent's": """
@@ -87,7 +88,7 @@ RULES: dict[str, LiteralString] = {
          where c.relnamespace = 'ragdb_data'::regnamespace and c.relkind in ('r', 'p')
            and not exists (select from pg_attribute a
                             where a.attrelid = c.oid and a.attname = 'org_no' and a.attnotnull)
-           and c.relname not in ('app_user', 'role', 'job_kind', 'chunk_preset',
+           and c.relname not in ('app_user', 'role', 'job_kind', 'chunk_preset', 'source_type',
                                  'embedding_token', 'embedding_table_version')
     """,
     "a column of the organization that is no int4": """
@@ -147,7 +148,7 @@ RULES: dict[str, LiteralString] = {
             or n.nspname ~ '^(ragdb.*|ai|public)$'
            and has_schema_privilege(r.role, n.oid, 'create')
     """,
-    "an analyst who may write, or a worker who may write more than the queue": """
+    "an analyst who may write, or a worker more than the queue and secrets sealed anew": """
         select c.oid::regclass, r.role, k.command
           from pg_class c,
                unnest('{ragdb_analyst,ragdb_worker}'::text[]) r(role),
@@ -155,7 +156,8 @@ RULES: dict[str, LiteralString] = {
          where c.relnamespace = 'ragdb_data'::regnamespace and c.relkind in ('r', 'p', 'v')
            and (has_any_column_privilege(r.role, c.oid, k.command)
                 or has_table_privilege(r.role, c.oid, 'delete'))
-           and not (r.role = 'ragdb_worker' and c.relname in ('job', 'job_detail', 'schedule'))
+           and not (r.role = 'ragdb_worker'
+                    and c.relname in ('job', 'job_detail', 'schedule', 'source_setup'))
     """,
     "a definer function that belongs to somebody else": f"""
         select p.oid::regprocedure from pg_proc p

@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
+from sourced import add_sources
 from work import enqueue_jobs
 from world import COMMON, Item, Logins, Party, Vocabulary, World, acting
 
@@ -88,6 +89,7 @@ class Populator:
         self._chunk_profiles(party)
         self._documents(party)
         enqueue_jobs(self, party)
+        add_sources(self, party)
         self._synonyms(party)
         self._look_up(party)
         self._seal(party)

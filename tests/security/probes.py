@@ -125,7 +125,8 @@ class Looker:
 
 
 def relations(connection: Connection, role: str, schemas: list[str]) -> list[str]:
-    """Every table and view of the schemas that the role may select from."""
+    """Every table and view of the schemas that the role may select from; test_source_secrets has
+    the one of which it may select some columns only."""
     rows = connection.execute(
         """
         select format('%%I.%%I', n.nspname, c.relname)
@@ -135,7 +136,7 @@ def relations(connection: Connection, role: str, schemas: list[str]) -> list[str
            and c.relkind in ('r', 'p', 'v', 'm', 'f')
            and c.relname <> 'embedding_token'
            and has_schema_privilege(%s, n.oid, 'usage')
-           and has_any_column_privilege(%s, c.oid, 'select')
+           and has_table_privilege(%s, c.oid, 'select')
          order by 1
         """,
         (schemas, role, role),

@@ -77,7 +77,7 @@ OPERATORS_ONLY = frozenset(
 )  # fmt: skip
 WORKERS_ONLY = frozenset(
     {"begin_worker_context", "claim_jobs", "heartbeat", "finish_job", "fail_job", "release_job",
-     "tick", "_requeue_jobs", "_end_lease", "_leased_job"}
+     "tick", "_requeue_jobs", "_end_lease", "_leased_job", "open_source", "reseal_source"}
 )  # fmt: skip
 # What a worker sees of all organizations while it acts for none.
 QUEUE = ("job", "job_detail", "schedule")
@@ -162,6 +162,8 @@ class Boundary:
                 condition = "org_no <> %(org)s"
                 if "scope_no" in columns:
                     condition += " or scope_no <> all (%(scopes)s)"
+                    if name == "source_setup" and not numbers["tunes"]:
+                        condition = "true"
                     if name == "feedback":
                         condition += " or user_no <> %(user)s and not %(tunes)s"
                 elif "workspace_no" in columns and name != "api_key":

@@ -25,6 +25,7 @@ from ragdb.http import (
     problems,
     schedules,
     search,
+    sources,
     synonyms,
 )
 from ragdb.http.envelope import Envelope
@@ -60,6 +61,8 @@ def create_app(settings: Settings) -> Litestar:
             jobs.router,
             schedules.router,
             schedules.list_queues,
+            sources.data_sources,
+            sources.sources,
             auth.whoami,
         ],
         guards=[auth.require_key],
