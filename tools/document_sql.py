@@ -33,6 +33,7 @@ SECTIONS = {
         "enqueue_job", "get_job", "list_jobs", "cancel_job", "retry_failed", "delete_old_jobs",
         "put_schedule", "delete_schedule",
     ),
+    "Service desks": ("put_sd_connection",),
     "How good search is": (
         "put_judgements", "evaluate", "record_feedback", "tune", "set_ranking_weights",
     ),

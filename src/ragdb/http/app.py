@@ -25,6 +25,7 @@ from ragdb.http import (
     problems,
     schedules,
     search,
+    servicedesks,
     sources,
     synonyms,
 )
@@ -63,6 +64,7 @@ def create_app(settings: Settings) -> Litestar:
             schedules.list_queues,
             sources.data_sources,
             sources.sources,
+            servicedesks.router,
             auth.whoami,
         ],
         guards=[auth.require_key],
