@@ -30,6 +30,7 @@ COMMANDS = {
     "synonym": "Let words find other words that mean the same.",
     "source": "List where documents come from.",
     "workspace": "Divide an organization into workspaces.",
+    "model": "Use other embedding models than the table in the database.",
     "chunking": "Say how documents of a media type are divided into chunks.",
     "user": "Add and list people.",
     "key": "Create, list and revoke API keys.",

@@ -75,3 +75,31 @@ $$The vector leg of a model with a space of its own; see _nearest(). What it has
 not found here.
 
 Few matching chunks are compared one by one; for many, its HNSW index is asked.$$;
+
+create or replace function ragdb_data._confidence(
+  p_org_no int4, p_model_no int4, p_version int4)
+  returns float8[]
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+as $$
+begin
+  return coalesce(
+    (select e.confidence
+       from ragdb_data.organization_model m
+       join ragdb_data.embedding_model e on e.model_no = m.model_no
+      where m.org_no = p_org_no
+        and (m.model_no = p_model_no
+             or p_model_no is null and m.is_complete and e.table_model is not null)
+      limit 1),
+    (select array[t.confidence_lexical, t.confidence_cosine, t.confidence_offset]
+       from ragdb_data.embedding_table_version t
+      where t.version = p_version));
+end;
+$$;
+
+comment on function ragdb_data._confidence(int4, int4, int4) is
+$$The constants of confidence: of the model whose vectors are searched, or of the table's version.$$;

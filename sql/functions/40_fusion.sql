@@ -44,6 +44,7 @@ declare
                                     union
                                     select unnest(p_vector_chunks)) end;
   v_version int4 := ragdb_data._embedding_version();
+  v_confidence float8[] := ragdb_data._confidence(p_org_no, p_model_no, v_version);
 begin
   select array_agg(u.term), array_agg(u.frequency)
     into v_distinct, v_frequencies
@@ -207,13 +208,11 @@ begin
     select b.*,
            coalesce(p.idf / nullif(t.lexical, 0), 0) as phrase,
            least(coalesce(s.idf / nullif(t.idf, 0), 0), 1) as sentence,
-           1 / (1 + exp(-(coalesce(x.confidence[1], m.confidence_lexical) * t.likeness
-                          + coalesce(x.confidence[2], m.confidence_cosine) * t.cosine
-                          + coalesce(x.confidence[3], m.confidence_offset)))) as confidence
+           1 / (1 + exp(-(v_confidence[1] * t.likeness
+                          + v_confidence[2] * t.cosine
+                          + v_confidence[3]))) as confidence
       from base b
      cross join total t
-      left join ragdb_data.embedding_table_version m on m.version = v_version
-      left join ragdb_data.embedding_model x on x.model_no = p_model_no
       left join sentence s on s.chunk_no = b.chunk_no
       left join phrase p on p.chunk_no = b.chunk_no),
   ranked as (

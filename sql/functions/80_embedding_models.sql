@@ -17,7 +17,7 @@ declare
   c_defaults constant jsonb := '{
     "batch_size": 32, "concurrency": 4, "timeout": 30, "requests_per_minute": null,
     "tokens_per_minute": null, "price_per_million": 0, "query_prefix": "", "passage_prefix": "",
-    "confidence": null}';
+    "shorten": false, "confidence": null}';
   v_wrong text;
 begin
   if jsonb_typeof(p_options) is distinct from 'object' then
@@ -30,6 +30,7 @@ begin
            and case
              when o.key like '%prefix' then
                jsonb_typeof(o.value) <> 'string' or length(o.value #>> '{}') > 1000
+             when o.key = 'shorten' then jsonb_typeof(o.value) <> 'boolean'
              when o.key = 'confidence' then
                not o.value @? 'strict $ ? (@.size() == 3)'
                or o.value @? 'strict $[*] ? (@.type() != "number")'
@@ -252,13 +253,14 @@ begin
     insert into ragdb_data.embedding_model (
       name, protocol, url, model, dimensions, table_model, api_key_name, batch_size, concurrency,
       timeout_seconds, requests_per_minute, tokens_per_minute, price_per_million, query_prefix,
-      passage_prefix, confidence)
+      passage_prefix, shorten, confidence)
     values (
       p_name, p_protocol, p_url, p_model, p_dimensions, p_table, p_api_key_name,
       (v_options ->> 'batch_size')::int4, (v_options ->> 'concurrency')::int4,
       (v_options ->> 'timeout')::float8, (v_options ->> 'requests_per_minute')::int4,
       (v_options ->> 'tokens_per_minute')::int4, (v_options ->> 'price_per_million')::float8,
       v_options ->> 'query_prefix', v_options ->> 'passage_prefix',
+      (v_options ->> 'shorten')::boolean,
       case when v_confidence <> '{}' then v_confidence
            when p_table is null then '{6.36, 0, -4.22}'  -- that of the keyword leg alone
            else '{4.12, 13.93, -8.29}' end)
@@ -307,8 +309,8 @@ p_api_key_name: the environment variable of worker and service that holds the ke
 OPENAI_API_KEY, or, with _FILE appended, names a file that does. The key itself is never in the
 database.
 p_options: batch_size 32, concurrency 4, timeout 30 (seconds), requests_per_minute,
-tokens_per_minute, price_per_million (tokens), query_prefix, passage_prefix, confidence (the three
-constants).
+tokens_per_minute, price_per_million (tokens), query_prefix, passage_prefix, shorten (true: ask for
+vectors of p_dimensions, of a model that has longer ones), confidence (its three constants).
 Example: select ragdb.register_embedding_model('small', 'openai', 'https://api.openai.com/v1',
 'text-embedding-3-small', 1536, p_api_key_name => 'OPENAI_API_KEY', p_options =>
 '{"price_per_million": 0.02, "requests_per_minute": 3000}');

@@ -41,7 +41,7 @@ declare
   v_caller record;
   v_model ragdb_data.embedding_model;
 begin
-  perform ragdb_data._job_kind('embed');
+  perform ragdb_data._job_kind('embed'::text);
   select * into v_caller from ragdb.context();
   select e.* into v_model from ragdb_data.embedding_model e where e.name = p_name;
   if not found then
@@ -269,6 +269,9 @@ begin
    where q.org_no = v_org and q.model_no = v_model.model_no and q.loading_retry_after is not null;
   delete from ragdb_data.embedding_circuit c
    where c.org_no = v_org and c.model_no = v_model.model_no;
+  update ragdb_data.job j
+     set status = 'queued', run_at = now()
+   where j.org_no = v_org and j.kind = 'embed' and j.status = 'scheduled';
   perform pg_notify('ragdb_queue', '');
   return v_retried;
 end;

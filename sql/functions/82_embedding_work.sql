@@ -22,7 +22,7 @@ begin
                  || c.content as content
             from ragdb_data.chunk c
            cross join lateral (
-             select ragdb_data._full_title(t.title, c.heading_path) as title
+             select rtrim(ragdb_data._full_title(t.title, c.heading_path), ' .') as title
                from ragdb_data.body t
               where t.org_no = p_org_no and t.body_no = c.body_no
              offset 0) b
@@ -427,7 +427,8 @@ as $$
            'model_no', p_model.model_no, 'name', p_model.name, 'protocol', p_model.protocol,
            'url', p_model.url, 'model', p_model.model, 'dimensions', p_model.dimensions,
            'api_key_name', p_model.api_key_name, 'batch_size', p_model.batch_size,
-           'timeout', p_model.timeout_seconds,
+           'concurrency', p_model.concurrency, 'timeout', p_model.timeout_seconds,
+           'shorten', p_model.shorten,
            'limited', p_model.requests_per_minute is not null
                       or p_model.tokens_per_minute is not null)
 $$;

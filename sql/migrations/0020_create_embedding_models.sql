@@ -27,6 +27,7 @@ create table ragdb_data.embedding_model (
   price_per_million    float8 not null check (price_per_million >= 0),
   query_prefix         text not null,
   passage_prefix       text not null,
+  shorten              boolean not null,
   confidence           float8[] not null check (cardinality(confidence) = 3),
   vectorizer_id        int4 unique,
   created_at           timestamptz not null default now(),

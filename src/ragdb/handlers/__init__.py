@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ragdb.handlers import documents, maintenance, upkeep
+from ragdb.handlers import documents, embedding, maintenance, upkeep
 from ragdb.job import Handler
 
 HANDLERS: Mapping[str, Handler] = {
@@ -18,4 +18,5 @@ HANDLERS: Mapping[str, Handler] = {
     "delete_old_jobs": maintenance.delete_old_jobs,
     "rebuild": upkeep.rebuild,
     "dedupe": upkeep.dedupe,
+    "embed": embedding.drain,
 }
