@@ -63,8 +63,10 @@ begin
   perform ragdb_private.protect('ragdb_data.query_embedding', c_own, false,
                                 format(c_may, 'rag:read'));
   foreach v_table in array '{embedding_circuit,embedding_usage}'::text[] loop
-    perform ragdb_private.protect(format('ragdb_data.%I', v_table), c_org, false,
-                                  format(c_may, 'rag:read'));
+    -- Whoever asks has queries embedded; a job has the right to write alone.
+    perform ragdb_private.protect(
+      format('ragdb_data.%I', v_table), c_org, false,
+      '(' || format(c_may, 'rag:read') || ' or ' || format(c_may, 'data:write') || ')');
   end loop;
   -- A model is used as oneself. How far it is, its job notes.
   perform ragdb_private.protect('ragdb_data.organization_model', c_org, false,
