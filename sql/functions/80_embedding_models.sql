@@ -120,6 +120,7 @@ as $$
 declare
   v ai.vectorizer;
   v_definition text;
+  v_function text := '_embed_' || p_model_no;
   v_columns text;
   v_table text;
 begin
@@ -128,10 +129,8 @@ begin
   drop table ragdb_data._pgai_store;
 
   -- The variant of the function that knows no target, owned by ragdb_definer: the owner of tables
-  -- runs nothing while requests do.
-  execute format('drop trigger %I on ragdb_data.chunk', v.trigger_name);
-  execute format('drop trigger %I on ragdb_data.chunk', v.trigger_name || '_truncate');
-  execute format('drop function ai.%I()', v.trigger_name);
+  -- runs nothing while requests do. Triggers are replaced, never dropped, which would lock out
+  -- readers.
   v_definition := ai._vectorizer_build_trigger_definition(
     v.queue_schema, v.queue_table, null, null, v.source_schema, v.source_table, v.source_pk);
   grant usage, create on schema ai to ragdb_definer;
@@ -140,9 +139,9 @@ begin
   perform set_config('role', 'ragdb_definer', true);
   execute format(
     'create function ai.%I() returns trigger language plpgsql volatile security definer'
-    ' set search_path to pg_catalog, pg_temp as %L', v.trigger_name, v_definition);
-  execute format('revoke all on function ai.%I() from public', v.trigger_name);
-  execute format('grant execute on function ai.%I() to ragdb_owner', v.trigger_name);
+    ' set search_path to pg_catalog, pg_temp as %L', v_function, v_definition);
+  execute format('revoke all on function ai.%I() from public', v_function);
+  execute format('grant execute on function ai.%I() to ragdb_owner', v_function);
   perform set_config('role', 'ragdb_owner', true);
   revoke create on schema ai from ragdb_definer;
 
@@ -151,9 +150,13 @@ begin
           union
           select v.config -> 'loading' ->> 'column_name') c;
   execute format(
-    'create trigger %I after insert or update of %s on ragdb_data.chunk for each row'
+    'create or replace trigger %I after insert or update of %s on ragdb_data.chunk for each row'
     ' when (ragdb_data._embeds(new.org_no, %s)) execute function ai.%I()',
-    v.trigger_name, v_columns, p_model_no, v.trigger_name);
+    v.trigger_name, v_columns, p_model_no, v_function);
+  execute format(
+    'create or replace trigger %I after truncate on ragdb_data.chunk'
+    ' for each statement execute function ai.%I()', v.trigger_name || '_truncate', v_function);
+  execute format('drop function ai.%I()', v.trigger_name);
   execute format(
     'create trigger notify_waiting after insert on ai.%I'
     ' for each statement execute function ragdb_private.notify_queue()', v.queue_table);
@@ -317,6 +320,39 @@ Example: select ragdb.register_embedding_model('small', 'openai', 'https://api.o
 Raises PT409 embedding_model_exists, PT422 invalid_embedding_model, invalid_option or
 unknown_embedding_table.$$;
 
+create or replace function ragdb_data._lock_models()
+  returns void
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  for v_attempt in 1 .. 500 loop
+    begin
+      perform set_config('lock_timeout', '1500ms', true);
+      lock table ragdb_data.chunk in access exclusive mode;
+      perform set_config('lock_timeout', '100ms', true);
+      lock table ragdb_data.model_vector, ragdb_data.embedding_queue, ragdb_data.embedding_failure
+        in access exclusive mode;
+      perform set_config('lock_timeout', '0', true);
+      return;
+    exception
+      when lock_not_available or deadlock_detected then
+        perform pg_sleep(0.02 + 0.2 * random());
+    end;
+  end loop;
+  raise exception 'Running queries keep the chunks locked.'
+    using errcode = 'PT503',
+          constraint = 'busy',
+          hint = 'Try later, or end them: table pg_stat_activity;';
+end;
+$$;
+
+comment on function ragdb_data._lock_models() is
+$$Lock what a model is taken out of, all at once or not at all, and give way to running queries: one
+by one the locks would cross theirs. Raises PT503 busy.$$;
+
 create or replace function ragdb.drop_embedding_model(p_name text)
   returns void
   language plpgsql
@@ -350,6 +386,12 @@ begin
             constraint = 'embedding_model_in_use',
             hint = 'Let them switch or roll back first: ragdb model rollback';
   end if;
+  delete from ragdb_data.model_vector v where v.model_no = v_model.model_no;
+  delete from ragdb_data.embedding_cache c where c.model_no = v_model.model_no;
+  delete from ragdb_data.query_embedding c where c.model_no = v_model.model_no;
+  delete from ragdb_data.embedding_circuit c where c.model_no = v_model.model_no;
+  delete from ragdb_data.embedding_usage u where u.model_no = v_model.model_no;
+  perform ragdb_data._lock_models();
   for v_index in
     select i.indexrelid::regclass
       from pg_inherits h
@@ -360,11 +402,6 @@ begin
   loop
     execute format('drop index %s', v_index);
   end loop;
-  delete from ragdb_data.model_vector v where v.model_no = v_model.model_no;
-  delete from ragdb_data.embedding_cache c where c.model_no = v_model.model_no;
-  delete from ragdb_data.query_embedding c where c.model_no = v_model.model_no;
-  delete from ragdb_data.embedding_circuit c where c.model_no = v_model.model_no;
-  delete from ragdb_data.embedding_usage u where u.model_no = v_model.model_no;
   perform ai.drop_vectorizer(v_model.vectorizer_id);
   delete from ragdb_data.embedding_model m where m.model_no = v_model.model_no;
   perform set_config('role', 'none', true);

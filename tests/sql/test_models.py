@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import psycopg
 import pytest
 from embedding_server import POISON, Models, Request, serving, vector
 from embedding_work import WORKER, Desk
+from psycopg.types.json import Jsonb
 
 from ragdb.db import Database
 from ragdb.embeddings.provider import endpoint
@@ -39,18 +41,12 @@ def refusal(call: Any, *arguments: Any, **named: Any) -> tuple[int, str]:
     return refused.value.problem.status, refused.value.problem.code
 
 
-async def _ask(wanted: Wanted) -> tuple[str, dict[str, Any]]:
-    return await embedded(wanted)
-
-
 def embed_query(org: Organization, query: str, **arguments: Any) -> str | None:
     """What the service does before a search; the function it ends with."""
-    import asyncio
-
     rows = org.call("begin_query_embedding", p_queries=[query], **arguments)
     if not rows:
         return None
-    function, answer = asyncio.run(_ask(msgspec.convert(rows[0], Wanted)))
+    function, answer = asyncio.run(embedded(msgspec.convert(rows[0], Wanted)))
     org.call(function, **answer)
     return function
 
@@ -61,7 +57,7 @@ SHIPS = [{"content": f"Ship {n} sails to harbour {n % 7}.", "external_id": str(n
 
 @pytest.mark.parametrize(
     ("protocol", "path", "tokens"),
-    [("openai", "/v1/embeddings", 15), ("ollama", "/api/embed", 21), ("tei", "/embed", 25)],
+    [("openai", "/v1/embeddings", 15), ("ollama", "/api/embed", 21), ("tei", "/embed", 22)],
 )
 def test_drained_by_each_protocol(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, protocol: str, path: str, tokens: int
@@ -201,10 +197,8 @@ def test_compared_before_it_serves(desk: Desk) -> None:
     org.put_many(SHIPS)
     desk.used()
     desk.drain()
-    judged = [{"query_id": str(n), "query": f"ship {n}", "documents": {str(n): 1}}
-              for n in range(5)]  # fmt: skip
-    from psycopg.types.json import Jsonb
-
+    judged = [{"query_id": str(n), "query": f"harbour {n} of ships", "documents": {str(n + 11): 1}}
+              for n in range(20)]  # fmt: skip
     org.call("put_judgements", p_dataset="ships", p_judgements=Jsonb(judged))
     for one in judged:
         assert embed_query(org, one["query"], p_model="small") == "finish_query_embedding"
@@ -430,11 +424,9 @@ def test_only_those_who_may(desk: Desk) -> None:
         ({"p_options": {"confidence": [1, 2]}}, "invalid_option"),
         ({"p_options": {"timeout": "long"}}, "invalid_option"),
     ):
-        given = {"name": "other", **{}} | {}
-        name = arguments.get("p_name", given["name"])
-        more = {key: value for key, value in arguments.items() if key != "p_name"}
-        protocol = more.pop("p_protocol", "openai")
-        assert refusal(desk.register, name, protocol, **more)[1] == code, arguments
+        given: dict[str, Any] = {"p_name": "other", "p_protocol": "openai"} | arguments
+        name, protocol = given.pop("p_name"), given.pop("p_protocol")
+        assert refusal(desk.register, name, protocol, **given)[1] == code, arguments
 
 
 def test_old_query_vectors_are_forgotten(desk: Desk, db: psycopg.Connection) -> None:
@@ -464,9 +456,9 @@ def test_a_large_tenant_asks_the_index(desk: Desk, db: psycopg.Connection) -> No
     db.execute(
         "insert into ragdb_data.model_vector (org_no, scope_no, chunk_no, body_no, model_no,"
         " is_indexed, embedding) select v.org_no, v.scope_no, 100000 + n, v.body_no, v.model_no,"
-        " true, public.l2_normalize((select array_agg(random() - 0.5 + n * 0) from"
-        " generate_series(1, 1536))::public.vector)::public.halfvec"
-        " from generate_series(1, 300) n cross join (select * from ragdb_data.model_vector limit 1) v"
+        " true, public.l2_normalize(array(select random() - 0.5 + n * 0 from"
+        " generate_series(1, 1536))::public.vector)::public.halfvec from generate_series(1, 300) n"
+        " cross join (select * from ragdb_data.model_vector limit 1) v"
     )
     asked = "[" + ",".join(f"{x:.3f}" for x in vector("Ship 7 sails.", 1536)) + "]"
     [(chunks, strategy)] = db.execute(
@@ -479,6 +471,7 @@ def test_a_large_tenant_asks_the_index(desk: Desk, db: psycopg.Connection) -> No
     [(best,)] = db.execute("select content from ragdb_data.chunk where chunk_no = %s",
                            (chunks[0],)).fetchall()  # fmt: skip
     assert best == "Ship 7 sails."
+    db.execute("set enable_sort = off")
     plan = db.execute(
         "explain select v.chunk_no from ragdb_data.model_vector v where org_no = 1 and model_no = 1"
         " and is_indexed order by embedding::public.halfvec(1536) operator(public.<=>)"

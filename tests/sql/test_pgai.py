@@ -93,7 +93,7 @@ def test_made_by_an_installer_without_privileges(desk: Desk, db: psycopg.Connect
         installer.call(Caller(role="ragdb_admin"), "register_embedding_model", **arguments)
     owners = db.execute(
         "select p.proname, pg_get_userbyid(p.proowner), p.prosecdef, p.proacl::text"
-        " from pg_proc p where p.proname like '\\_vectorizer\\_src\\_trg\\_%'"
+        " from pg_proc p where p.pronamespace = 'ai'::regnamespace and p.prosecdef"
     ).fetchall()
     [(_, owner, definer, rights)] = owners
     assert (owner, definer) == ("ragdb_definer", True)
