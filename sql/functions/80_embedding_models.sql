@@ -73,7 +73,7 @@ $$;
 comment on function ragdb_data._embeds(int4, int4) is
 $$Whether a model embeds the chunks of an organization: asked by the trigger for every new one.$$;
 
-create or replace function ragdb_data._create_vectorizer(
+create or replace function ragdb_private.create_vectorizer(
   p_name text, p_protocol text, p_url text, p_model text, p_dimensions int4,
   p_api_key_name text, p_batch_size int4)
   returns int4
@@ -107,10 +107,10 @@ begin
 end;
 $$;
 
-comment on function ragdb_data._create_vectorizer(text, text, text, text, int4, text, int4) is
+comment on function ragdb_private.create_vectorizer(text, text, text, text, int4, text, int4) is
 $$A vectorizer of pgai on the chunks, as pgai makes it; returns its id.$$;
 
-create or replace function ragdb_data._repair_vectorizer(p_vectorizer_id int4, p_model_no int4)
+create or replace function ragdb_private.repair_vectorizer(p_vectorizer_id int4, p_model_no int4)
   returns void
   language plpgsql
   volatile
@@ -177,10 +177,10 @@ begin
 end;
 $$;
 
-comment on function ragdb_data._repair_vectorizer(int4, int4) is
+comment on function ragdb_private.repair_vectorizer(int4, int4) is
 $$Put right what pgai makes: see the head of this file.$$;
 
-create or replace function ragdb_data._index_model(p_model_no int4, p_dimensions int4)
+create or replace function ragdb_private.index_model(p_model_no int4, p_dimensions int4)
   returns void
   language plpgsql
   volatile
@@ -206,7 +206,7 @@ begin
 end;
 $$;
 
-comment on function ragdb_data._index_model(int4, int4) is
+comment on function ragdb_private.index_model(int4, int4) is
 $$HNSW indexes of a model's vectors, one for each partition.$$;
 
 create or replace function ragdb.register_embedding_model(
@@ -280,15 +280,15 @@ begin
   insert into ragdb_data.embedding_rate (model_no, requests, tokens)
   values (v_model_no, coalesce((v_options ->> 'requests_per_minute')::float8, 0),
           coalesce((v_options ->> 'tokens_per_minute')::float8, 0));
-  v_vectorizer_id := ragdb_data._create_vectorizer(
+  v_vectorizer_id := ragdb_private.create_vectorizer(
     p_name, p_protocol, p_url, p_model, p_dimensions, p_api_key_name,
     (v_options ->> 'batch_size')::int4);
   update ragdb_data.embedding_model m
      set vectorizer_id = v_vectorizer_id
    where m.model_no = v_model_no;
-  perform ragdb_data._repair_vectorizer(v_vectorizer_id, v_model_no);
+  perform ragdb_private.repair_vectorizer(v_vectorizer_id, v_model_no);
   if p_table is null then
-    perform ragdb_data._index_model(v_model_no, p_dimensions);
+    perform ragdb_private.index_model(v_model_no, p_dimensions);
   end if;
   perform set_config('role', 'none', true);
   return v_model_no;
@@ -320,7 +320,7 @@ Example: select ragdb.register_embedding_model('small', 'openai', 'https://api.o
 Raises PT409 embedding_model_exists, PT422 invalid_embedding_model, invalid_option or
 unknown_embedding_table.$$;
 
-create or replace function ragdb_data._lock_models()
+create or replace function ragdb_private.lock_models()
   returns void
   language plpgsql
   volatile
@@ -349,7 +349,7 @@ begin
 end;
 $$;
 
-comment on function ragdb_data._lock_models() is
+comment on function ragdb_private.lock_models() is
 $$Lock what a model is taken out of, all at once or not at all, and give way to running queries: one
 by one the locks would cross theirs. Raises PT503 busy.$$;
 
@@ -391,7 +391,7 @@ begin
   delete from ragdb_data.query_embedding c where c.model_no = v_model.model_no;
   delete from ragdb_data.embedding_circuit c where c.model_no = v_model.model_no;
   delete from ragdb_data.embedding_usage u where u.model_no = v_model.model_no;
-  perform ragdb_data._lock_models();
+  perform ragdb_private.lock_models();
   for v_index in
     select i.indexrelid::regclass
       from pg_inherits h

@@ -58,7 +58,6 @@ begin
          is_active = true,
          backfill = 2,
          backfilled_to = 0;
-  perform pg_notify('ragdb_queue', '');
 end;
 $$;
 
@@ -82,6 +81,7 @@ declare
   v_org int4 := ragdb.require('rag:config');
   v_model ragdb_data.embedding_model := ragdb_data._used_model(v_org, p_name);
 begin
+  perform ragdb.require('data:write');
   if exists (select from ragdb_data.organization_model m
               where m.org_no = v_org and m.model_no = v_model.model_no and m.serves) then
     raise exception 'Searches use the embedding model %.', p_name
@@ -272,7 +272,6 @@ begin
   update ragdb_data.job j
      set status = 'queued', run_at = now()
    where j.org_no = v_org and j.kind = 'embed' and j.status = 'scheduled';
-  perform pg_notify('ragdb_queue', '');
   return v_retried;
 end;
 $$;

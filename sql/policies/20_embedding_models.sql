@@ -69,8 +69,9 @@ begin
       '(' || format(c_may, 'rag:read') || ' or ' || format(c_may, 'data:write') || ')');
   end loop;
   -- A model is used as oneself. How far it is, its job notes.
-  perform ragdb_private.protect('ragdb_data.organization_model', c_org, false,
-                                format(c_may, 'data:write'));
+  perform ragdb_private.protect(
+    'ragdb_data.organization_model', c_org, false,
+    '(' || format(c_may, 'rag:config') || ' or ' || format(c_may, 'data:write') || ')');
   drop policy may_insert on ragdb_data.organization_model;
   execute format(
     'create policy may_insert on ragdb_data.organization_model as restrictive for insert'
