@@ -88,7 +88,11 @@ def serving(dimensions: int = 16) -> Generator[Models]:
         disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            length = int(self.headers["Content-Length"])
+            raw = self.rfile.read(length)
+            if len(raw) < length:  # whoever asked was killed
+                return
+            body = json.loads(raw)
             texts = body["inputs"] if "inputs" in body else body["input"]
             request = Request(self.path, texts, body, self.headers["Authorization"])
             with models.lock:
@@ -98,15 +102,15 @@ def serving(dimensions: int = 16) -> Generator[Models]:
             if models.held:
                 models.held.wait(60)
             status, headers, document = models.answer(request)
-            raw = document if isinstance(document, bytes) else json.dumps(document).encode()
+            answer = document if isinstance(document, bytes) else json.dumps(document).encode()
             with models.lock:
                 models.under_way -= 1
             self.send_response(status)
-            for name, value in ({"Content-Length": str(len(raw))} | headers).items():
+            for name, value in ({"Content-Length": str(len(answer))} | headers).items():
                 self.send_header(name, value)
             with suppress(ConnectionError):  # whoever asked has hung up
                 self.end_headers()
-                self.wfile.write(raw)
+                self.wfile.write(answer)
 
         def log_message(self, format: str, *args: Any) -> None:
             """Nobody reads it."""

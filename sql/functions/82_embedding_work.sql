@@ -4,6 +4,35 @@
 -- other workers away; killed anywhere, the next one asks for the same chunks again. What a text was
 -- is known by its hash, so that a vector of a text that has changed is never stored.
 
+create or replace function ragdb_data._leased_org()
+  returns int4
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_org int4 := ragdb.require('data:write');
+begin
+  -- Such is the context of a job for the whole organization, and no other: a key has a number, and
+  -- nobody's role is to write alone.
+  if not exists (select from ragdb.context() c
+                  where c.key_no = 0 and c.permissions = '{data:write}') then
+    raise exception 'This is done by workers, for the whole organization.'
+      using errcode = 'PT409',
+            constraint = 'lease_required',
+            hint = 'Run: ragdb worker';
+  end if;
+  return v_org;
+end;
+$$;
+
+comment on function ragdb_data._leased_org() is
+$$The organization of the job under whose lease the caller works, which sees all scopes.
+
+Whoever sees some of them would take the chunks of the others for gone. Raises PT409
+lease_required.$$;
+
 create or replace function ragdb_data._embedding_texts(
   p_org_no int4, p_chunks int8[], p_prefix text)
   returns table (chunk_no int8, scope_no int4, body_no int8, content text, sha256 bytea)
@@ -297,7 +326,7 @@ as $$
 #variable_conflict use_column
 declare
   c_step constant int4 := 5000;
-  v_org int4 := ragdb.require('data:write');
+  v_org int4 := ragdb_data._leased_org();
   v_model ragdb_data.embedding_model := ragdb_data._used_model(v_org, p_name);
   v_used ragdb_data.organization_model;
   v_circuit ragdb_data.embedding_circuit;
@@ -414,7 +443,7 @@ $$The next texts that a model is to embed, and how to ask it. For workers, under
 state: work; wait, for wait_seconds, while the model is left alone or another embedding table comes
 into use; or done. alone: to be sent by itself, for a batch with it in failed. cached: chunks whose
 text was embedded before, and which have their vectors now. waiting: chunks in the queue.
-Needs data:write. Raises PT404 embedding_model_not_found.$$;
+Needs data:write. Raises PT404 embedding_model_not_found, PT409 lease_required.$$;
 
 create or replace function ragdb_data._endpoint(p_model ragdb_data.embedding_model)
   returns jsonb
@@ -482,7 +511,7 @@ create or replace function ragdb.finish_embedding(
   set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_org int4 := ragdb.require('data:write');
+  v_org int4 := ragdb_data._leased_org();
   v_model ragdb_data.embedding_model := ragdb_data._used_model(v_org, p_name);
   v_stored int8;
 begin
@@ -510,7 +539,8 @@ comment on function ragdb.finish_embedding(text, int8[], text[], text[], int4, i
 $$Store the vectors of texts that begin_embedding() gave; returns how many.
 
 A chunk that is gone, or whose text has changed, is passed over. p_tokens: what the provider
-counted. Needs data:write. Raises PT404 embedding_model_not_found, PT422 invalid_embeddings.$$;
+counted. Needs data:write. Raises PT404 embedding_model_not_found, PT409 lease_required, PT422
+invalid_embeddings.$$;
 
 create or replace function ragdb.fail_embedding(
   p_name text, p_chunks int8[], p_error text, p_is_text boolean,
@@ -523,7 +553,7 @@ create or replace function ragdb.fail_embedding(
 as $$
 declare
   c_attempts constant int4 := 5;
-  v_org int4 := ragdb.require('data:write');
+  v_org int4 := ragdb_data._leased_org();
   v_model ragdb_data.embedding_model := ragdb_data._used_model(v_org, p_name);
   -- One text alone to blame: the model has answered others since it last failed.
   v_is_alone boolean := p_is_text
@@ -569,7 +599,7 @@ $$Chunks could not be embedded; returns how many are given up.
 p_is_text: the model refuses the text itself, for good. Else the model has failed: its circuit
 counts it, chunks are sent one by one from now on, and one that fails five times while others do not
 is given up. p_seconds: how long to leave the model alone, where waiting alone cannot help.
-Needs data:write. Raises PT404 embedding_model_not_found.$$;
+Needs data:write. Raises PT404 embedding_model_not_found, PT409 lease_required.$$;
 
 create or replace function ragdb_data._forget_model_vectors(p_org_no int4, p_chunks int8[])
   returns void

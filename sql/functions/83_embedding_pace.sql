@@ -101,10 +101,8 @@ begin
       from ragdb_data.organization_model m
       join ragdb_data.embedding_model e on e.model_no = m.model_no
       join ragdb_data.embedding_rate r on r.model_no = m.model_no
-      left join ragdb_data.embedding_circuit c on c.org_no = m.org_no and c.model_no = m.model_no
      where m.is_active
        and coalesce(r.blocked_until, '-infinity') <= v_now
-       and coalesce(c.open_until, '-infinity') <= v_now
        and (m.backfill > 0
             or exists (select
                          from ragdb_data.embedding_queue q

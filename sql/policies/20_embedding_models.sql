@@ -9,23 +9,17 @@ create or replace function ragdb_private.protect_queue(p_table regclass)
   security invoker
   set search_path = pg_catalog, pg_temp
 as $$
-declare
-  c_nobody constant text := '(select ragdb.current_org_no()) is null';
 begin
   perform ragdb_private.protect(
     p_table, 'org_no = (select ragdb.current_org_no())', true,
     format('(select ragdb_data._may(%L))', 'data:write'));
-  execute format('drop policy if exists worker on %s', p_table);
-  execute format('create policy worker on %s for select to ragdb_worker using (%s)',
-                 p_table, c_nobody);
 end;
 $$;
 
 comment on function ragdb_private.protect_queue(regclass) is
 $$Row level security of a queue of chunks, or of what failed.
 
-Requests see their organization's rows, a worker acting for nobody all of them, and the definer's
-trigger function writes.$$;
+Requests see their organization's rows, and the definer's trigger function writes.$$;
 
 do $$
 declare
@@ -79,13 +73,16 @@ begin
     ' and (org_no, user_no, permissions)'
     ' = (select c.org_no, c.user_no, c.permissions from ragdb.context() c))',
     format(c_may, 'rag:config'));
-  foreach v_table in array '{organization_model,embedding_circuit}'::text[] loop
+  foreach v_table in array '{organization_model,embedding_queue}'::text[] loop
     execute format('drop policy if exists worker on ragdb_data.%I', v_table);
     execute format('create policy worker on ragdb_data.%I for select to ragdb_worker using (%s)',
                    v_table, c_nobody);
   end loop;
   -- The same for everybody, or for nobody but workers.
   perform ragdb_private.protect('ragdb_data.embedding_model', 'true', false);
-  perform ragdb_private.protect('ragdb_data.embedding_rate', c_nobody, false);
+  perform ragdb_private.protect('ragdb_data.embedding_rate', 'false', false);
+  drop policy if exists worker on ragdb_data.embedding_rate;
+  execute format('create policy worker on ragdb_data.embedding_rate to ragdb_worker'
+                 ' using (%1$s) with check (%1$s)', c_nobody);
 end;
 $$;

@@ -28,7 +28,8 @@ GLOBAL_KEYS = (
     "embedding_rate_model_no_fkey", "embedding_rate_pkey",
     "embedding_token_pkey", "install_pkey", "job_kind_pkey", "login_pkey",
     "membership_role_fkey", "membership_user_no_fkey", "migration_sum_pkey", "organization_id_key",
-    "organization_model_model_no_fkey", "organization_slug_key", "outdated_organization_version_fkey", "role_pkey",
+    "organization_model_model_no_fkey", "organization_slug_key",
+    "outdated_organization_version_fkey", "role_pkey",
 )  # fmt: skip
 
 _OURS = "('ragdb'::regnamespace, 'ragdb_data'::regnamespace, 'ragdb_private'::regnamespace)"

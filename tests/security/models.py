@@ -55,7 +55,7 @@ def embed(populator: Populator, party: Party) -> None:
         "insert into ragdb_data.embedding_failure (org_no, model_no, chunk_no, failure_step)"
         " select c.org_no, m.model_no, c.chunk_no, %(word)s from ragdb_data.chunk c"
         " cross join ragdb_data.embedding_model m"
-        " where c.org_no = %(org_no)s and mod(c.chunk_no, 5) = 0",
+        " where c.org_no = %(org_no)s and mod(c.chunk_no, 2) = 0",
         org | {"word": populator.word(party.domain)},
     )
     populator.connection.execute(

@@ -12,8 +12,8 @@ import secrets
 from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
 from models import embed, register
+from psycopg.rows import dict_row
 from work import enqueue_jobs
 from world import COMMON, Item, Logins, Party, Vocabulary, World, acting
 

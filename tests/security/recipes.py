@@ -427,7 +427,7 @@ class Recipes:
             "p_hashes text[]": (self.hashes, []),
             "p_hashes bytea[]": ([b"\0" * 32] * len(own.chunk_nos), []),
             "p_embeddings text[]": (vectors, []),
-            "p_embeddings halfvec[]": (vectors, []),
+            "p_embeddings public.halfvec[]": (vectors, []),
             "finish_query_embedding p_queries": (["vault"] * len(own.chunk_nos), []),
             "begin_query_embedding p_queries": (["vault"], []),
             "begin_query_embedding p_model": (None, ["small"]),

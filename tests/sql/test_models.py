@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import psycopg
 import pytest
-from embedding_server import POISON, Models, Request, serving, vector
 from embedding_work import WORKER, Desk
 from psycopg.types.json import Jsonb
 
+from embedding_server import POISON, Models, Request, serving, vector
 from ragdb.db import Database
 from ragdb.embeddings.provider import endpoint
 from ragdb.embeddings.queries import Wanted, embedded
@@ -280,8 +280,9 @@ def test_a_text_that_breaks_the_model_is_given_up(desk: Desk, db: psycopg.Connec
     """HTTP 500 for one text: the others are embedded, and it is tried five times."""
     desk.used(p_options={"batch_size": 4, "concurrency": 1})
     desk.models.before = lambda request: (
-        (500, {}, {}) if any("breaks" in text for text in request.texts) else None)
-    desk.org.put_many(SHIPS[:20] + [{"content": "This breaks it.", "external_id": "x"}])
+        (500, {}, {}) if any("breaks" in text for text in request.texts) else None
+    )
+    desk.org.put_many([*SHIPS[:20], {"content": "This breaks it.", "external_id": "x"}])
     for n in range(60):
         desk.drain()
         if desk.model()["waiting"] == 0:
@@ -408,6 +409,8 @@ def test_only_those_who_may(desk: Desk) -> None:
         for function in ("use_embedding_model", "switch_embedding_model"):
             assert refusal(org.as_key, key, function, p_name="small")[0] == 403
     assert refusal(org.as_key, viewer, "begin_embedding", p_name="small")[0] == 403
+    # Nor an administrator, who does not see all chunks: a worker's lease does.
+    assert refusal(org.call, "begin_embedding", p_name="small") == (409, "lease_required")
     assert refusal(org.call, "use_embedding_model", p_name="none") == (
         404, "embedding_model_not_found")  # fmt: skip
     for arguments, code in (
@@ -475,5 +478,6 @@ def test_a_large_tenant_asks_the_index(desk: Desk, db: psycopg.Connection) -> No
     plan = db.execute(
         "explain select v.chunk_no from ragdb_data.model_vector v where org_no = 1 and model_no = 1"
         " and is_indexed order by embedding::public.halfvec(1536) operator(public.<=>)"
-        " (select embedding from ragdb_data.model_vector limit 1) limit 5").fetchall()
+        " (select embedding from ragdb_data.model_vector limit 1) limit 5"
+    ).fetchall()
     assert "_hnsw_" in str(plan)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from embedding_server import POISON, Models, serving
 from embedding_work import Desk
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from embedding_server import POISON, Models, serving
 from ragdb import prerequisites
 from ragdb.db import Caller, Database
 from ragdb.errors import RagdbError
@@ -82,8 +82,9 @@ def test_registered_and_dropped_without_a_trace(desk: Desk, db: psycopg.Connecti
 def test_made_by_an_installer_without_privileges(desk: Desk, db: psycopg.Connection) -> None:
     url = desk.database.login()
     login = sql.Identifier(str(conninfo_to_dict(url)["user"]))
-    db.execute(sql.SQL(
-        "grant ragdb_owner, ragdb_definer to {} with inherit false, set true").format(login))
+    db.execute(
+        sql.SQL("grant ragdb_owner, ragdb_definer to {} with inherit false, set true").format(login)
+    )
     db.execute(sql.SQL("grant ragdb_admin to {} with inherit true").format(login))
     arguments = {
         "p_name": "small", "p_protocol": "openai", "p_url": desk.models.url(), "p_model": "m",
@@ -99,7 +100,8 @@ def test_made_by_an_installer_without_privileges(desk: Desk, db: psycopg.Connect
     assert (owner, definer) == ("ragdb_definer", True)
     assert "=X/" not in rights.replace("ragdb_definer=X/", "").replace("ragdb_owner=X/", "")
     assert not db.execute(
-        "select has_schema_privilege('ragdb_definer', 'ai', 'create')").fetchone()[0]  # type: ignore[index]
+        "select has_schema_privilege('ragdb_definer', 'ai', 'create')"
+    ).fetchone()[0]  # type: ignore[index]
     # An operator who is no installer may not, and neither may anybody else.
     for role in ("ragdb_admin", "ragdb_service", "ragdb_worker", "ragdb_analyst"):
         with Database.connect(desk.database.login(role)) as other:
@@ -123,7 +125,8 @@ def test_no_organization_sees_anothers_queue_or_vectors(
     assert len(queue(db)) == 2
     [(child, failed)] = db.execute(
         "select queue_schema || '.' || queue_table, queue_schema || '.' || queue_failed_table"
-        " from ai.vectorizer").fetchall()
+        " from ai.vectorizer"
+    ).fetchall()
     db.execute("create role pgai_worker in role ragdb_service")
     try:
         db.execute("grant usage on schema ai to pgai_worker")
@@ -142,13 +145,18 @@ def test_no_organization_sees_anothers_queue_or_vectors(
     for org in (desk.org, globex):
         assert [row["embedded"] for row in org.read("embedding_models")] == [1]
     # What pgai made for readers is gone: its target and its view show everything to everybody.
-    assert db.execute(
-        "select c.relname from pg_class c where c.relname ~ '^_pgai' or c.relnamespace ="
-        " 'ai'::regnamespace and c.relkind in ('r', 'p', 'v') and has_table_privilege("
-        " 'ragdb_service', c.oid, 'select')").fetchall() == []
+    assert (
+        db.execute(
+            "select c.relname from pg_class c where c.relname ~ '^_pgai' or c.relnamespace ="
+            " 'ai'::regnamespace and c.relkind in ('r', 'p', 'v') and has_table_privilege("
+            " 'ragdb_service', c.oid, 'select')"
+        ).fetchall()
+        == []
+    )
     forced = db.execute(
         f"select relname from pg_class where oid in ('{child}'::regclass, '{failed}'::regclass)"
-        " and relrowsecurity").fetchall()
+        " and relrowsecurity"
+    ).fetchall()
     assert len(forced) == 2
 
 
@@ -157,10 +165,14 @@ def test_only_texts_and_keys_are_queued(desk: Desk, db: psycopg.Connection) -> N
     desk.used()
     desk.org.put("Vault keys rotate.")
     desk.drain()
-    db.execute("create function touch() returns trigger language plpgsql as"
-               " 'begin new.page := coalesce(new.page, 0) + 1; return new; end'")
-    db.execute("create trigger touch before update on ragdb_data.chunk for each row"
-               " execute function touch()")
+    db.execute(
+        "create function touch() returns trigger language plpgsql as"
+        " 'begin new.page := coalesce(new.page, 0) + 1; return new; end'"
+    )
+    db.execute(
+        "create trigger touch before update on ragdb_data.chunk for each row"
+        " execute function touch()"
+    )
     db.execute("update ragdb_data.chunk set ordinal = ordinal + 1, hash = '\\x00'")
     assert queue(db) == []
     db.execute("update ragdb_data.chunk set content = content || ' Daily.'")
@@ -179,12 +191,17 @@ def test_a_poison_text_fails_alone(desk: Desk, db: psycopg.Connection) -> None:
     assert desk.drain()[-1] == {"embedded": 69, "from_cache": 0, "given_up": 1}
     [failure] = desk.org.read("embedding_failures")
     assert (failure["model"], failure["error"]) == (
-        "small", "embed: it answered with HTTP status 400")
+        "small",
+        "embed: it answered with HTTP status 400",
+    )
     assert queue(db) == []
     assert desk.model()["coverage"] == 98.6
     assert desk.org.call("retry_embeddings", p_name="small")[0]["retry_embeddings"] == 1
     desk.models.before = lambda request: (
-        200, {}, {"data": [{"index": 0, "embedding": [1.0] * 16}]})
+        200,
+        {},
+        {"data": [{"index": 0, "embedding": [1.0] * 16}]},
+    )
     assert desk.drain()[-1] == {"embedded": 1, "from_cache": 0, "given_up": 0}
     assert desk.org.read("embedding_failures") == []
 
@@ -225,13 +242,19 @@ def test_the_queue_is_kept_while_the_model_is_away(
 
 
 def test_no_request_role_can_call_out_of_the_database(db: psycopg.Connection) -> None:
-    assert db.execute(
-        "select p.oid::regprocedure from pg_proc p where p.proname ~ '^http'").fetchall() == []
-    assert db.execute(
-        "select p.oid::regprocedure from pg_proc p"
-        " cross join unnest('{ragdb_service,ragdb_admin,ragdb_worker,ragdb_analyst}'::text[]) r"
-        " where p.pronamespace = 'ai'::regnamespace"
-        " and has_function_privilege(r, p.oid, 'execute')").fetchall() == []
+    assert (
+        db.execute("select p.oid::regprocedure from pg_proc p where p.proname ~ '^http'").fetchall()
+        == []
+    )
+    assert (
+        db.execute(
+            "select p.oid::regprocedure from pg_proc p"
+            " cross join unnest('{ragdb_service,ragdb_admin,ragdb_worker,ragdb_analyst}'::text[]) r"
+            " where p.pronamespace = 'ai'::regnamespace"
+            " and has_function_privilege(r, p.oid, 'execute')"
+        ).fetchall()
+        == []
+    )
 
 
 def test_a_text_that_was_emptied_loses_its_vector(desk: Desk, db: psycopg.Connection) -> None:
