@@ -112,6 +112,10 @@ def serving(dimensions: int = 16) -> Generator[Models]:
                 self.end_headers()
                 self.wfile.write(answer)
 
+        def handle(self) -> None:
+            with suppress(ConnectionError):  # or was killed
+                super().handle()
+
         def log_message(self, format: str, *args: Any) -> None:
             """Nobody reads it."""
 
