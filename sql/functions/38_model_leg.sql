@@ -86,15 +86,20 @@ create or replace function ragdb_data._confidence(
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
+declare
+  v_confidence float8[];
 begin
+  if exists (select from ragdb_data.embedding_model) then
+    select e.confidence into v_confidence
+      from ragdb_data.organization_model m
+      join ragdb_data.embedding_model e on e.model_no = m.model_no
+     where m.org_no = p_org_no
+       and (m.model_no = p_model_no
+            or p_model_no is null and m.is_complete and e.table_model is not null)
+     limit 1;
+  end if;
   return coalesce(
-    (select e.confidence
-       from ragdb_data.organization_model m
-       join ragdb_data.embedding_model e on e.model_no = m.model_no
-      where m.org_no = p_org_no
-        and (m.model_no = p_model_no
-             or p_model_no is null and m.is_complete and e.table_model is not null)
-      limit 1),
+    v_confidence,
     (select array[t.confidence_lexical, t.confidence_cosine, t.confidence_offset]
        from ragdb_data.embedding_table_version t
       where t.version = p_version));

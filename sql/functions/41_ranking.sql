@@ -15,17 +15,19 @@ create or replace function ragdb_data._vector_weight(p_org_no int4, p_config jso
   set enable_seqscan = off
 as $$
 begin
-  return case
-    when p_config ->> 'model' = 'table' then 1.0::float8
-    else coalesce(
-      (select max(case
-                    when e.table_model is null or m.is_complete then 1.5::float8
-                    else 1.25::float8 end)
-         from ragdb_data.organization_model m
-         join ragdb_data.embedding_model e on e.model_no = m.model_no
-        where m.org_no = p_org_no
-          and (m.serves or e.name = p_config ->> 'model' or e.table_model is not null)),
-      1.0::float8) end;
+  if p_config ->> 'model' = 'table'
+     or not exists (select from ragdb_data.embedding_model) then
+    return 1.0::float8;
+  end if;
+  return coalesce(
+    (select max(case
+                  when e.table_model is null or m.is_complete then 1.5::float8
+                  else 1.25::float8 end)
+       from ragdb_data.organization_model m
+       join ragdb_data.embedding_model e on e.model_no = m.model_no
+      where m.org_no = p_org_no
+        and (m.serves or e.name = p_config ->> 'model' or e.table_model is not null)),
+    1.0::float8);
 end;
 $$;
 

@@ -12,7 +12,10 @@ create or replace function ragdb_data._search_model(p_org_no int4, p_config json
   set enable_seqscan = off
 as $$
 begin
-  if p_config ? 'model' then
+  -- No policy to evaluate: nearly free where there is no model.
+  if not exists (select from ragdb_data.embedding_model) then
+    return null;
+  elsif p_config ? 'model' then
     return (select e.model_no
               from ragdb_data.organization_model m
               join ragdb_data.embedding_model e on e.model_no = m.model_no
