@@ -68,7 +68,7 @@ RULES: dict[str, LiteralString] = {
         select p.polrelid::regclass, p.polname
           from pg_inherits i
           join pg_policy p on p.polrelid = i.inhrelid
-         where i.inhparent::regclass::text ~ '^ragdb_data\\.'
+         where i.inhrelid::regclass::text ~ '^ragdb_data\\.'
            and not exists (
                  select from pg_policy q
                   where q.polrelid = i.inhparent
@@ -82,7 +82,7 @@ RULES: dict[str, LiteralString] = {
     "a partition with fewer policies than its parent": """
         select i.inhrelid::regclass
           from pg_inherits i
-         where i.inhparent::regclass::text ~ '^ragdb_data\\.'
+         where i.inhrelid::regclass::text ~ '^ragdb_data\\.'
            and i.inhrelid in (select c.oid from pg_class c where c.relkind = 'r')
            and (select count(*) from pg_policy p where p.polrelid = i.inhrelid)
                <> (select count(*) from pg_policy p where p.polrelid = i.inhparent)

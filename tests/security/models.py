@@ -51,6 +51,10 @@ def embed(populator: Populator, party: Party) -> None:
         f" values (%(org_no)s, ({numbers}), '2026-01-01', 7)",
     ):
         populator.connection.execute(statement.encode(), org)
+    # Nothing is to be embedded: jobs that come by themselves are in the way of other tests.
+    populator.connection.execute(
+        "update ragdb_data.organization_model set is_active = false, backfill = 0"
+    )
     populator.connection.execute(
         "insert into ragdb_data.embedding_failure (org_no, model_no, chunk_no, failure_step)"
         " select c.org_no, m.model_no, c.chunk_no, %(word)s from ragdb_data.chunk c"
