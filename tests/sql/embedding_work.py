@@ -57,7 +57,9 @@ class Desk:
         pool = Pool(self.worker_url, max_size=4)
         async with pool.opened():
             for _ in range(most):
-                claimed = await pool.call(WORKER, "claim_jobs", returning=Claimed)
+                claimed = await pool.call(
+                    WORKER, "claim_jobs", returning=Claimed, p_queues=["embedding"]
+                )
                 if not claimed:
                     break
                 job = Job(claimed[0], pool)
