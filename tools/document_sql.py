@@ -29,6 +29,11 @@ SECTIONS = {
         "maintain", "reembed", "reindex_documents", "rebuild", "dedupe", "check_integrity",
         "export_chunks", "import_chunks",
     ),
+    "Embedding models": (
+        "use_embedding_model", "leave_embedding_model", "switch_embedding_model",
+        "rollback_embedding_model", "restore_table_vectors", "retry_embeddings",
+        "begin_query_embedding", "finish_query_embedding", "fail_query_embedding",
+    ),
     "Jobs and schedules": (
         "enqueue_job", "get_job", "list_jobs", "cancel_job", "retry_failed", "delete_old_jobs",
         "put_schedule", "delete_schedule",
@@ -47,11 +52,13 @@ SECTIONS = {
     ),
     "For operators": (
         "create_organization", "organizations", "begin_operator_context", "create_analyst",
-        "drop_vector_index", "build_vector_index", "version",
+        "register_embedding_model", "drop_embedding_model", "drop_vector_index",
+        "build_vector_index", "version",
     ),
     "For workers": (
         "claim_jobs", "begin_worker_context", "heartbeat", "finish_job", "fail_job", "release_job",
-        "tick",
+        "tick", "begin_embedding", "finish_embedding", "fail_embedding", "reserve_embedding",
+        "block_embedding",
     ),
     "Text": (
         "chunk_text", "chunk_markdown", "chunk_recursive", "chunk_sentences", "chunk_table",

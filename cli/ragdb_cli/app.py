@@ -31,6 +31,7 @@ COMMANDS = {
     "servicedesk": "Have the tickets of service desks read.",
     "source": "Have sources read again and again; list where documents come from.",
     "workspace": "Divide an organization into workspaces.",
+    "model": "Use other embedding models than the table in the database.",
     "chunking": "Say how documents of a media type are divided into chunks.",
     "user": "Add and list people.",
     "key": "Create, list and revoke API keys.",

@@ -46,6 +46,7 @@ def cli(
     }  # fmt: skip
     with session.member() as client:
         began = time.perf_counter()
+        client.embed_queries(question)
         reason = None
         if rerank:
             passages, reason = _passages(session, client, arguments)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 from uuid import UUID
 
 import click
@@ -73,6 +74,8 @@ def cli(
     trace, reason = None, None
     with session.member() as client:
         began = time.perf_counter()
+        if options["mode"] != "keyword":
+            client.embed_queries(query, *cast(Sequence[str], options["queries"]))
         if explain:
             told, *rows = client.call(
                 "explain_search", read_only=True, **arguments, p_chunk=chunk, p_document=document

@@ -41,6 +41,21 @@ class Client:
         """Call ragdb.<function>; raises RagdbError."""
         return self.database.call(self.caller, function, read_only=read_only, **arguments)
 
+    def embed_queries(self, *queries: str, model: str | None = None) -> None:
+        """Have the model that searches use, or another, embed queries, where it is no table."""
+        rows = self.call(
+            "begin_query_embedding", read_only=True, p_queries=list(queries), p_model=model
+        )
+        if rows:
+            import asyncio
+
+            import msgspec
+
+            from ragdb.embeddings.queries import Wanted, embedded
+
+            function, arguments = asyncio.run(embedded(msgspec.convert(rows[0], Wanted)))
+            self.call(function, **arguments)
+
     def read(self, view: str) -> list[DictRow]:
         """The rows of the view ragdb.<view>."""
         return self.database.read(self.caller, view)

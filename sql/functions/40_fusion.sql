@@ -16,7 +16,8 @@ create or replace function ragdb_data._fuse(
   p_sealed_terms int4[], p_sealed_dfs float8[], p_sealed_chunks int8[],
   p_embedding public.halfvec, p_vector_chunks int8[], p_cosines float8[],
   p_vector_weight float8, p_phrase_weight float8, p_sentence_weight float8,
-  p_limit int4, p_offset int4, p_term_weights float8[] default null)
+  p_limit int4, p_offset int4, p_term_weights float8[] default null,
+  p_model_no int4 default null)
   returns table (
     rank int4, chunk_no int8, score float8,
     lexical float8, lexical_rank int4, cosine float8, vector_rank int4,
@@ -43,6 +44,7 @@ declare
                                     union
                                     select unnest(p_vector_chunks)) end;
   v_version int4 := ragdb_data._embedding_version();
+  v_confidence float8[] := ragdb_data._confidence(p_org_no, p_model_no, v_version);
 begin
   select array_agg(u.term), array_agg(u.frequency)
     into v_distinct, v_frequencies
@@ -142,8 +144,16 @@ begin
         select v.chunk_no, 1 - (v.embedding operator(public.<=>) p_embedding) as cosine
           from ragdb_data.chunk_vector v
          where p_mode = 'hybrid'
+           and p_model_no is null
            and v.org_no = p_org_no
            and v.version = v_version
+           and v.chunk_no = any (array(select c.chunk_no from candidate c where c.cosine is null))
+        union all
+        select v.chunk_no, 1 - (v.embedding operator(public.<=>) p_embedding)
+          from ragdb_data.model_vector v
+         where p_mode = 'hybrid'
+           and v.org_no = p_org_no
+           and v.model_no = p_model_no
            and v.chunk_no = any (array(select c.chunk_no from candidate c where c.cosine is null))
         offset 0) e on e.chunk_no = c.chunk_no),
   base as materialized (
@@ -198,12 +208,11 @@ begin
     select b.*,
            coalesce(p.idf / nullif(t.lexical, 0), 0) as phrase,
            least(coalesce(s.idf / nullif(t.idf, 0), 0), 1) as sentence,
-           1 / (1 + exp(-(m.confidence_lexical * t.likeness
-                          + m.confidence_cosine * t.cosine
-                          + m.confidence_offset))) as confidence
+           1 / (1 + exp(-(v_confidence[1] * t.likeness
+                          + v_confidence[2] * t.cosine
+                          + v_confidence[3]))) as confidence
       from base b
      cross join total t
-      left join ragdb_data.embedding_table_version m on m.version = v_version
       left join sentence s on s.chunk_no = b.chunk_no
       left join phrase p on p.chunk_no = b.chunk_no),
   ranked as (
@@ -225,7 +234,7 @@ $$;
 
 comment on function ragdb_data._fuse(
   int4, int4[], text, int4[], float8, float8, int8[], int8[], int4[], float8[], int8[],
-  public.halfvec, int8[], float8[], float8, float8, float8, int4, int4, float8[]) is
+  public.halfvec, int8[], float8[], float8, float8, float8, int4, int4, float8[], int4) is
 $$The keyword leg, the fusion with the vector leg's result, and the rerank.
 
 p_terms: the query's stems in order, and synonyms of theirs after a 0 each. p_term_weights: what
@@ -233,7 +242,8 @@ each counts, below 1 for a synonym; null when all count 1.
 p_n, p_length: chunks in scope and their average length.
 p_dead: chunks to count nowhere. p_chunks: the only ones to return, or null. p_sealed_terms,
 p_sealed_dfs, p_sealed_chunks: document frequencies and candidates from the segments, null without
-any. confidence reckons with 1,000 further chunks that have no word of the query: else, in a handful
+any. p_model_no: the model that
+p_embedding is of, null for the table. confidence reckons with 1,000 further chunks that have no word of the query: else, in a handful
 of documents, one word they lack would outweigh all they have. Everything is found by key, whatever
 the planner thinks of the tables' sizes, so one plan serves tenants of every size and planning is
 paid once a session.$$;

@@ -5,6 +5,36 @@
 -- into these chunks; a wider one is asked of each leg's candidates, and of more and more of them
 -- until enough match. The vector leg scans all that matches when the HNSW index returned too few.
 
+create or replace function ragdb_data._vector_weight(p_org_no int4, p_config jsonb)
+  returns float8
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+as $$
+begin
+  if p_config ->> 'model' = 'table'
+     or not exists (select from ragdb_data.embedding_model) then
+    return 1.0::float8;
+  end if;
+  return coalesce(
+    (select max(case
+                  when e.table_model is null or m.is_complete then 1.5::float8
+                  else 1.25::float8 end)
+       from ragdb_data.organization_model m
+       join ragdb_data.embedding_model e on e.model_no = m.model_no
+      where m.org_no = p_org_no
+        and (m.serves or e.name = p_config ->> 'model' or e.table_model is not null)),
+    1.0::float8);
+end;
+$$;
+
+comment on function ragdb_data._vector_weight(int4, jsonb) is
+$$What a cosine counts by default: 1 for the table's vectors, 1.5 for those of a transformer, 1.25
+while a corpus has both.$$;
+
 create or replace function ragdb_data._ranking_weights(
   p_org_no int4, p_scopes int4[], p_config jsonb)
   returns float8[]
@@ -24,7 +54,8 @@ begin
    where w.org_no = p_org_no and w.scope_no = any (p_scopes)
    order by w.scope_no = 0, w.scope_no
    limit 1;
-  v_weights := coalesce(v_weights, '{1.0, 0.35, 0.6}');
+  v_weights := coalesce(
+    v_weights, array[ragdb_data._vector_weight(p_org_no, p_config), 0.35, 0.6]);
   if p_config is not null then
     v_weights := array[
       coalesce((p_config ->> 'vector_weight')::float8, v_weights[1]),
@@ -74,6 +105,7 @@ declare
   v_depth int4 := greatest(100, p_limit + p_offset);
   v_terms int4[];
   v_embedding public.halfvec;
+  v_model_no int4;
   v_documents int8[];
   v_bodies int8[];
   v_chunks int8[];
@@ -85,6 +117,7 @@ declare
   v_n float8;
   v_length float8;
   v_matching int8;
+  v_comparable int8;
   v_strategy text := 'none';
   v_vector_chunks int8[];
   v_cosines float8[];
@@ -126,7 +159,8 @@ begin
       from ragdb_data._synonyms(v_org, v_scopes, v_language, v_terms) s;
   end if;
   if p_mode <> 'keyword' then
-    v_embedding := ragdb.embed(v_query.words);
+    select q.model_no, q.embedding into v_model_no, v_embedding
+      from ragdb_data._query_vector(v_org, v_query.words, p_config) q;
   end if;
   v_clock := v_clock || clock_timestamp();
 
@@ -186,14 +220,23 @@ begin
   if v_embedding is not null then
     -- HNSW filters by body alone: phrases leave no more than it takes for the exact scan. Of a few
     -- chunks to leave out, that many more are asked for.
-    select v.chunk_nos, v.cosines, v.strategy
-      into v_vector_chunks, v_cosines, v_strategy
-      from ragdb_data._nearest(
-             v_org, v_scopes, v_embedding,
-             case when v_query.phrases is null and v_query.excluded is null
-                       or v_chunks is null then v_matching + v_left_out
-               else least(v_matching, 2000) end,
-             v_bodies, v_chunks, v_depth + v_left_out) v;
+    v_comparable := case
+      when v_query.phrases is null and v_query.excluded is null
+           or v_chunks is null then v_matching + v_left_out
+      else least(v_matching, 2000) end;
+    if v_model_no is null then
+      select v.chunk_nos, v.cosines, v.strategy
+        into v_vector_chunks, v_cosines, v_strategy
+        from ragdb_data._nearest(
+               v_org, v_scopes, v_embedding, v_comparable, v_bodies, v_chunks,
+               v_depth + v_left_out) v;
+    else
+      select v.chunk_nos, v.cosines, v.strategy
+        into v_vector_chunks, v_cosines, v_strategy
+        from ragdb_data._nearest_of_model(
+               v_org, v_scopes, v_model_no, v_embedding, v_comparable, v_bodies, v_chunks,
+               v_depth + v_left_out) v;
+    end if;
     if v_left_out > 0 then
       select array_agg(v.chunk_no order by v.ordinal), array_agg(v.cosine order by v.ordinal)
         into v_vector_chunks, v_cosines
@@ -259,7 +302,8 @@ begin
            v_org, v_scopes, p_mode, v_terms, v_n, v_length, v_dead, v_chunks,
            v_sealed_terms, v_sealed_dfs, v_sealed_chunks,
            v_embedding, v_vector_chunks, v_cosines,
-           v_weights[1], v_weights[2], v_weights[3], p_limit, p_offset, v_term_weights) f;
+           v_weights[1], v_weights[2], v_weights[3], p_limit, p_offset, v_term_weights,
+           v_model_no) f;
   if p_explain then
     documents := v_documents;
     trace := jsonb_build_object(
@@ -278,6 +322,8 @@ begin
       'matching_chunks', v_matching,
       'selectivity', case when not v_is_wide then v_matching / nullif(v_n, 0) end,
       'keyword_candidates', case when p_mode = 'vector' then 0 else v_depth end,
+      'embedding_model', (select e.name from ragdb_data.embedding_model e
+                           where e.model_no = v_model_no),
       'vector_strategy', v_strategy,
       'vector_reason', case
         when p_mode = 'keyword' then 'the mode is keyword'

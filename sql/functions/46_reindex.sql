@@ -15,6 +15,14 @@ begin
    where b.org_no = p_org_no and b.body_no = any (p_body_nos)
    order by b.body_no
      for update;
+  -- Most texts will be the same again, and need not be embedded anew.
+  update ragdb_data.embedding_cache k
+     set chunk_no = 0
+    from ragdb_data.chunk c
+   where c.org_no = p_org_no
+     and c.body_no = any (p_body_nos)
+     and k.org_no = p_org_no
+     and k.chunk_no = c.chunk_no;
   delete from ragdb_data.chunk c where c.org_no = p_org_no and c.body_no = any (p_body_nos);
   insert into ragdb_data.chunk (
     org_no, body_no, scope_no, ordinal, char_start, char_end, page, hash, heading_path, content)

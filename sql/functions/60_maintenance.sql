@@ -123,6 +123,11 @@ begin
   end loop;
   return next;
 
+  task := 'forget embeddings';
+  rows := ragdb_data._forget_embeddings(v_limit);
+  remaining := 0;
+  return next;
+
   task := 'index vectors';
   rows := 0;
   remaining := 0;
@@ -140,8 +145,8 @@ end;
 $$;
 
 comment on function ragdb.maintain(int4) is
-$$Remove what deletes left behind, seal postings, learn words for corrections, index vectors;
-returns what was done, and what is left.
+$$Remove what deletes left behind, seal postings, learn words for corrections, forget embeddings of
+old queries and texts, index vectors; returns what was done, and what is left.
 
 p_limit: about how many chunks each task may touch, then call it again until nothing remains;
 default all in one transaction. Works on the caller's scopes. Search is exact without it, and faster

@@ -47,7 +47,7 @@ create or replace function ragdb_data._check_evaluation(p_config jsonb)
   set search_path = pg_catalog, pg_temp
 as $$
 declare
-  c_keys constant text[] := '{workspace,modes,queries,half,language,filters,shared,compare,
+  c_keys constant text[] := '{workspace,modes,queries,half,language,filters,shared,compare,model,
                               vector_weight,phrase_weight,sentence_weight}';
   v_wrong text;
 begin
@@ -67,6 +67,8 @@ begin
            p_config, 'strict $.keyvalue() ? (@.key like_regex "_weight$").value'
                      ' ? (@.type() != "number" || @ < 0 || @ > 10)')
       then 'A weight is a number from 0 to 10'
+    when p_config ? 'model' and jsonb_typeof(p_config -> 'model') <> 'string'
+      then 'model is the name of an embedding model, or table'
     when p_config ? 'shared' and jsonb_typeof(p_config -> 'shared') <> 'boolean'
       then 'shared is true or false'
   end;
@@ -191,7 +193,8 @@ relevant document are left out. ci: bootstrap intervals of 95 %. over_keyword: t
 keyword mode in the same run, query by query, and its interval; compared: to an earlier run.
 p_config: {workspace, modes, queries: how many of them, always the same ones, half: first or second
 half of them, language, filters, shared: false without what the whole organization shares,
-vector_weight, phrase_weight, sentence_weight, compare: a run_id or "last"}.
+vector_weight, phrase_weight, sentence_weight, compare: a run_id or "last", model: an embedding
+model that the organization uses, or "table", whichever searches use}.
 The run is stored and listed in ragdb.evaluations. Example: select mode, ndcg_10, recall_10 from
 ragdb.evaluate('faq');
 Needs rag:read. Raises PT404 judgements_not_found, run_not_found or workspace_not_found, PT422

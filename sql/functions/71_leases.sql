@@ -80,6 +80,9 @@ declare
   v_is_idle boolean;
 begin
   perform ragdb_data._requeue_jobs();
+  if 'embedding' = any (p_queues) then
+    perform ragdb_data._queue_embedding();
+  end if;
   -- Who has least under way comes first; among equals chance decides, so that nobody waits behind
   -- somebody else's hundred thousand.
   with recursive waiting as (

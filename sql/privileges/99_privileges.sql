@@ -52,7 +52,16 @@ revoke execute on function
   ragdb_data._leased_job(int4, int8),
   ragdb_data._end_lease(int4, int8, uuid, text, timestamptz, int4, text, text, jsonb)
   from ragdb_service, ragdb_analyst, ragdb_admin;
-revoke execute on function ragdb.open_source(uuid), ragdb.reseal_source(uuid, bytea, bytea)
+revoke execute on function
+  ragdb.register_embedding_model(text, text, text, text, int4, text, text, jsonb),
+  ragdb.drop_embedding_model(text)
+  from ragdb_service, ragdb_worker, ragdb_analyst;
+revoke execute on function
+  ragdb.open_source(uuid),
+  ragdb.reseal_source(uuid, bytea, bytea),
+  ragdb.reserve_embedding(int4, int4, int8),
+  ragdb.block_embedding(int4, float8),
+  ragdb_data._queue_embedding()
   from ragdb_service, ragdb_analyst, ragdb_admin;
 revoke execute on function ragdb.drop_vector_index(), ragdb.build_vector_index()
   from ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin, ragdb_definer;
@@ -87,7 +96,8 @@ grant insert, delete on ragdb_data.synonym, ragdb_data.spelling, ragdb_data.spel
 grant update (scopes, done_to), delete on ragdb_data.outdated_organization
   to ragdb_service, ragdb_admin;
 grant insert, delete on ragdb_data.original to ragdb_service, ragdb_admin;
-grant update (is_indexed) on ragdb_data.chunk_vector to ragdb_service, ragdb_admin;
+grant update (is_indexed, embedding, model_no) on ragdb_data.chunk_vector
+  to ragdb_service, ragdb_admin;
 grant insert on ragdb_data.workspace, ragdb_data.workspace_member to ragdb_service, ragdb_admin;
 grant update (user_no) on ragdb_data.workspace_member to ragdb_service, ragdb_admin;
 grant insert, delete, update (profile) on ragdb_data.chunk_profile to ragdb_service, ragdb_admin;
@@ -108,6 +118,26 @@ grant insert, update, delete on ragdb_data.schedule to ragdb_service, ragdb_admi
 grant insert, update, delete on ragdb_data.job to ragdb_worker;
 grant insert, update on ragdb_data.job_detail to ragdb_worker;
 grant update on ragdb_data.schedule to ragdb_worker;
+
+-- Embedding models: what an organization uses, and what workers do for it.
+grant insert, delete, update (user_no, permissions, is_active, serves, served_before, backfill,
+                              backfilled_to, is_complete)
+  on ragdb_data.organization_model to ragdb_service, ragdb_admin;
+grant insert, delete, update (loading_retries, loading_retry_after)
+  on ragdb_data.embedding_queue to ragdb_service, ragdb_admin;
+grant insert, delete on ragdb_data.embedding_failure to ragdb_service, ragdb_admin;
+grant insert, delete, update (embedding) on ragdb_data.model_vector
+  to ragdb_service, ragdb_admin;
+grant insert, delete, update (chunk_no, used_at) on ragdb_data.embedding_cache
+  to ragdb_service, ragdb_admin;
+grant insert, delete, update (embedding, used_at) on ragdb_data.query_embedding
+  to ragdb_service, ragdb_admin;
+grant insert, delete, update (failures, open_until, error, failed_at)
+  on ragdb_data.embedding_circuit to ragdb_service, ragdb_admin;
+grant insert, update (requests, texts, cached, tokens) on ragdb_data.embedding_usage
+  to ragdb_service, ragdb_admin;
+grant update (requests, tokens, refilled_at, blocked_until) on ragdb_data.embedding_rate
+  to ragdb_worker;
 
 -- Measuring and tuning the ranking.
 grant insert, update, delete on ragdb_data.judged_query, ragdb_data.feedback,

@@ -7,7 +7,8 @@ insert into ragdb_data.job_kind (kind, queue, permission, max_attempts, all_scop
   ('delete_old_jobs', 'maintenance', 'rag:config', 3, false),
   ('rebuild',         'maintenance', 'data:write', 3, false),
   ('dedupe',          'maintenance', 'data:write', 3, false),
-  ('sync_source',     'sync',        'data:write', 5, false)
+  ('sync_source',     'sync',        'data:write', 5, false),
+  ('embed',           'embedding',   'data:write', 20, true)
 on conflict (kind) do update
   set queue = excluded.queue,
       permission = excluded.permission,

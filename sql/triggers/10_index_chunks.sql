@@ -161,6 +161,10 @@ begin
      and v.version = any (array(
            select generate_series(1, max(t.version)) from ragdb_data.embedding_table_version t))
      and v.chunk_no = o.chunk_no;
+
+  perform ragdb_data._forget_model_vectors(o.org_no, array_agg(o.chunk_no))
+     from old_chunk o
+    group by o.org_no;
   return null;
 end;
 $$;

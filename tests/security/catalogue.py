@@ -24,10 +24,12 @@ DEFINERS = (
 GLOBAL_KEYS = (
     "api_key_hash_pkey", "app_user_email_key", "app_user_id_key", "app_user_pkey",
     "chunk_preset_pkey", "context_key_pkey", "embedding_table_version_pkey",
+    "embedding_model_name_key", "embedding_model_pkey", "embedding_model_vectorizer_id_key",
+    "embedding_rate_model_no_fkey", "embedding_rate_pkey",
     "embedding_token_pkey", "install_pkey", "job_kind_pkey", "login_pkey",
     "membership_role_fkey", "membership_user_no_fkey", "migration_sum_pkey", "organization_id_key",
-    "organization_slug_key", "outdated_organization_version_fkey", "role_pkey",
-    "source_type_pkey",
+    "organization_model_model_no_fkey", "organization_slug_key",
+    "outdated_organization_version_fkey", "role_pkey", "source_type_pkey",
 )  # fmt: skip
 
 _OURS = "('ragdb'::regnamespace, 'ragdb_data'::regnamespace, 'ragdb_private'::regnamespace)"
@@ -59,13 +61,14 @@ RULES: dict[str, LiteralString] = {
            and p.polroles <> array['ragdb_definer'::regrole::oid]
            and p.polrelid::regclass::text <> all (
                  '{ragdb_data.role,ragdb_data.job_kind,ragdb_data.chunk_preset,ragdb_data.source_type,'
-                 'ragdb_data.embedding_token,ragdb_data.embedding_table_version}')
+                 'ragdb_data.embedding_token,ragdb_data.embedding_table_version,'
+                 'ragdb_data.embedding_model}')
     """,
     "a policy of a partition that differs from its parent's": """
         select p.polrelid::regclass, p.polname
           from pg_inherits i
           join pg_policy p on p.polrelid = i.inhrelid
-         where i.inhparent = 'ragdb_data.chunk_vector'::regclass
+         where i.inhrelid::regclass::text ~ '^ragdb_data\\.'
            and not exists (
                  select from pg_policy q
                   where q.polrelid = i.inhparent
@@ -79,7 +82,8 @@ RULES: dict[str, LiteralString] = {
     "a partition with fewer policies than its parent": """
         select i.inhrelid::regclass
           from pg_inherits i
-         where i.inhparent = 'ragdb_data.chunk_vector'::regclass
+         where i.inhrelid::regclass::text ~ '^ragdb_data\\.'
+           and i.inhrelid in (select c.oid from pg_class c where c.relkind = 'r')
            and (select count(*) from pg_policy p where p.polrelid = i.inhrelid)
                <> (select count(*) from pg_policy p where p.polrelid = i.inhparent)
     """,
@@ -89,7 +93,8 @@ RULES: dict[str, LiteralString] = {
            and not exists (select from pg_attribute a
                             where a.attrelid = c.oid and a.attname = 'org_no' and a.attnotnull)
            and c.relname not in ('app_user', 'role', 'job_kind', 'chunk_preset', 'source_type',
-                                 'embedding_token', 'embedding_table_version')
+                                 'embedding_token', 'embedding_table_version', 'embedding_model',
+                                 'embedding_rate')
     """,
     "a column of the organization that is no int4": """
         select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid
@@ -157,7 +162,8 @@ RULES: dict[str, LiteralString] = {
            and (has_any_column_privilege(r.role, c.oid, k.command)
                 or has_table_privilege(r.role, c.oid, 'delete'))
            and not (r.role = 'ragdb_worker'
-                    and c.relname in ('job', 'job_detail', 'schedule', 'source_setup'))
+                    and c.relname in ('job', 'job_detail', 'schedule', 'source_setup',
+                                      'embedding_rate'))
     """,
     "a definer function that belongs to somebody else": f"""
         select p.oid::regprocedure from pg_proc p

@@ -12,6 +12,7 @@ import secrets
 from typing import Any
 
 import psycopg
+from models import embed, register
 from psycopg.rows import dict_row
 from sourced import add_sources
 from work import enqueue_jobs
@@ -30,6 +31,7 @@ def populate(superuser_url: str) -> World:
     """Fill a database that was just installed."""
     with psycopg.connect(superuser_url, autocommit=True, row_factory=dict_row) as connection:
         populator = Populator(connection)
+        register(connection)
         populator.restart_numbers(workspace=2, document=2)
         acme = populator.organization("acme", guest="viewer")
         populator.restart_numbers()
@@ -93,6 +95,7 @@ class Populator:
         self._synonyms(party)
         self._look_up(party)
         self._seal(party)
+        embed(self, party)
         return party
 
     def logins(self, acme: Party, globex: Party) -> Logins:

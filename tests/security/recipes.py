@@ -56,6 +56,15 @@ class Recipes:
         assert row
         self.terms, self.embedding, self.workspace_no, self.workspace_nos = row[:4]
         self.workspace_id, self.workspace_ids = row[4:]
+        models = connection.execute(
+            "select m::text, m.model_no from ragdb_data.embedding_model m order by m.model_no"
+        ).fetchall()
+        self.models, self.model_nos = [model for model, _ in models], [no for _, no in models]
+        [(self.hashes,)] = connection.execute(
+            "select array_agg(encode(t.sha256, 'hex')) from unnest(%s::int8[]) u(chunk_no)"
+            " join ragdb_data._embedding_texts(%s, %s, '') t using (chunk_no)",
+            (self.own.chunk_nos, acme.org_no, self.own.chunk_nos),
+        ).fetchall()
         self.known = self._known()
 
     def calls(self, function: Function) -> Iterator[Call]:
@@ -255,6 +264,7 @@ class Recipes:
             "p_document_ids": ([own.id], [[item.id for item in others]]),
             "p_source": source,
             "p_name": source,
+            **self._about_models(),
             "p_external_id": (own.fields["p_external_id"], self._of_others("p_external_id")),
             "p_documents jsonb": (
                 json.dumps([_document(own)]), [json.dumps([_document(item)]) for item in others]
@@ -432,6 +442,53 @@ class Recipes:
             "p_slug text": ("made-here", [globex.slug, globex.closed]),
             "p_admin_email": ("somebody@example.test", []),
             "p_admin_name": ("Somebody", []),
+        }  # fmt: skip
+
+    def _about_models(self) -> dict[str, tuple[Any, list[Any]]]:
+        """Embedding models are everybody's; whose chunks they embed is not."""
+        own, others = self.own, self.others
+        named = (
+            "use_embedding_model", "leave_embedding_model", "retry_embeddings", "begin_embedding",
+            "switch_embedding_model", "drop_embedding_model", "_used_model",
+        )  # fmt: skip
+        asked = ("finish_embedding", "fail_embedding", "finish_query_embedding",
+                 "fail_query_embedding")  # fmt: skip
+        chunks = (own.chunk_nos, [item.chunk_nos for item in others])
+        vectors = ["[1,0,0,0,0,0,0,0]"] * len(own.chunk_nos)
+        return {
+            **{f"{name} p_name": ("small", ["second"]) for name in named},
+            **{f"{name} p_name": ("small", []) for name in asked},
+            "finish_embedding p_chunks": chunks,
+            "fail_embedding p_chunks": chunks,
+            "_embedding_texts p_chunks": chunks,
+            "_store_embeddings p_chunks": chunks,
+            "_forget_model_vectors p_chunks": chunks,
+            "p_hashes text[]": (self.hashes, []),
+            "p_hashes bytea[]": ([b"\0" * 32] * len(own.chunk_nos), []),
+            "p_embeddings text[]": (vectors, []),
+            "p_embeddings public.halfvec[]": (vectors, []),
+            "finish_query_embedding p_queries": (["vault"] * len(own.chunk_nos), []),
+            "begin_query_embedding p_queries": (["vault"], []),
+            "begin_query_embedding p_model": (None, ["small"]),
+            "p_error": ("broken", []),
+            "p_is_text": (True, [False]),
+            "p_seconds": (1.0, []),
+            "p_requests": (1, []),
+            "p_tokens": (1, []),
+            "p_texts bigint": (1, []),
+            "p_cached": (1, []),
+            "p_prefix": ("", []),
+            "p_model_no": (self.model_nos[0], self.model_nos[1:]),
+            "_fuse p_model_no": (None, self.model_nos[:1]),
+            "p_model ragdb_data.embedding_model": (self.models[0], self.models[1:]),
+            "p_protocol": ("openai", []),
+            "p_dimensions": (8, []),
+            "p_table": (None, []),
+            "p_api_key_name": (None, []),
+            "p_options": ("{}", []),
+            "register_embedding_model p_name": ("third", ["small"]),
+            "register_embedding_model p_url": ("http://127.0.0.1:1", []),
+            "_nearest_of_model p_embedding": ("[1,0,0,0,0,0,0,0]", []),
         }  # fmt: skip
 
 

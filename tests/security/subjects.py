@@ -73,14 +73,16 @@ BY_NAME = {subject.name: subject for subject in SUBJECTS}
 # For operators and workers, whose work spans organizations.
 OPERATORS_ONLY = frozenset(
     {"organizations", "create_organization", "begin_operator_context", "create_analyst",
-     "_register_login", "drop_vector_index", "build_vector_index"}
+     "_register_login", "drop_vector_index", "build_vector_index",
+     "register_embedding_model", "drop_embedding_model"}
 )  # fmt: skip
 WORKERS_ONLY = frozenset(
     {"begin_worker_context", "claim_jobs", "heartbeat", "finish_job", "fail_job", "release_job",
-     "tick", "_requeue_jobs", "_end_lease", "_leased_job", "open_source", "reseal_source"}
+     "tick", "_requeue_jobs", "_end_lease", "_leased_job", "open_source", "reseal_source",
+     "_queue_embedding", "reserve_embedding", "block_embedding"}
 )  # fmt: skip
 # What a worker sees of all organizations while it acts for none.
-QUEUE = ("job", "job_detail", "schedule")
+QUEUE = ("job", "job_detail", "schedule", "embedding_queue", "organization_model")
 
 TENANT_TABLES: LiteralString = """
     select c.relname,
@@ -156,6 +158,8 @@ class Boundary:
                     "user_no not in (select m.user_no from ragdb_data.membership m"
                     " where m.org_no = %(org)s)"
                 )
+            elif name == "embedding_rate" and not self.spans_queue:
+                condition = "true"
             elif "org_no" not in columns or (self.spans_queue and name in QUEUE):
                 continue
             else:
@@ -168,7 +172,7 @@ class Boundary:
                         condition += " or user_no <> %(user)s and not %(tunes)s"
                 elif "workspace_no" in columns and name != "api_key":
                     condition += " or workspace_no = any (%(closed)s)"
-                elif name.startswith(("answer", "evaluation")) or name == "job_detail":
+                elif name.startswith(("answer", "evaluation", "query_embedding", "job_detail")):
                     condition += " or user_no <> %(user)s and not %(everyone)s"
             yield name, comparable, condition, numbers
 
@@ -243,7 +247,7 @@ def _prepare_owner(connection: Connection, org_no: int) -> None:
           join pg_class c on c.oid = a.attrelid
          where c.relnamespace = 'ragdb_data'::regnamespace
            and a.attidentity <> ''
-           and c.relname not in ('organization', 'app_user')
+           and c.relname not in ('organization', 'app_user', 'embedding_model')
         """
     ).fetchall()
     for table, column in columns:

@@ -38,6 +38,7 @@ async def ask(
     """
     question = data.arguments()
     del question["p_rerank"]
+    await session.embed_queries(data.question)
     order: Order | None = None
     if data.rerank:
         order, passages = await _passages(state.settings, session, data)

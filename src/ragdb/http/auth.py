@@ -21,6 +21,7 @@ from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 
 from ragdb.db import Caller, Pool
+from ragdb.embeddings.queries import Wanted, embedded
 from ragdb.errors import Problem, RagdbError
 from ragdb.http import problems
 
@@ -46,6 +47,14 @@ class Session:
         return await self.pool.call(
             self.caller, function, returning=returning, read_only=read_only, **arguments
         )
+
+    async def embed_queries(self, *queries: str) -> None:
+        """Have the model that searches use embed queries, where it is not the table."""
+        for wanted in await self.call(
+            "begin_query_embedding", returning=Wanted, read_only=True, p_queries=list(queries)
+        ):
+            function, arguments = await embedded(wanted)
+            await self.call(function, returning=dict[str, object], **arguments)
 
     async def read(self, view: str, *, returning: type[T]) -> list[T]:
         """All the caller's rows of the view ragdb.<view>; raises RagdbError."""

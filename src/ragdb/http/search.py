@@ -43,6 +43,8 @@ async def search(
 ) -> SearchResponse:
     """Find the passages that match best: by keywords and by meaning, fused and reranked."""
     arguments = data.arguments()
+    if data.mode != "keyword":
+        await session.embed_queries(data.query, *(data.queries or ()))
     corrected = None
     if data.suggest or data.correct:
         place = {name: arguments[name] for name in _PLACE if name in arguments}
@@ -70,6 +72,7 @@ async def explain(
     data: JSONBody[ExplainRequest], session: NamedDependency[Session]
 ) -> ExplainResponse:
     """Every feature of each result's score, and why a passage or a document is not among them."""
+    await session.embed_queries(data.query)
     told, *results = await session.call(
         "explain_search", returning=Explained, read_only=True, **data.arguments()
     )
