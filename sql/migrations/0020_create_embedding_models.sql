@@ -1,4 +1,4 @@
--- depends: 0017_create_scope_languages
+-- depends: 0018_create_sources
 -- Embedding models besides the table: which there are, who uses them, what they have embedded and
 -- what waits for them.
 --

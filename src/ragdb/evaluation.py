@@ -7,12 +7,13 @@ The database measures; here files are read and batches are sent.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from psycopg.types.json import Jsonb
 
@@ -22,6 +23,7 @@ from ragdb.ingest import Call
 from ragdb.reading import Document
 
 BATCH_QUERIES = 1000
+_PAUSE = 0.5
 
 # What BM25 is usually given: the title as the beginning of the text, and a document in one piece.
 _PLAIN = {"chunker": "recursive", "size": 100_000, "overlap": 0, "unit": "characters"}
@@ -129,6 +131,27 @@ def load(
             "put_judgements",
             p_dataset=held.name, p_judgements=Jsonb(judged), p_workspace=workspace,
         )  # fmt: skip
+
+
+def await_vectors(
+    read: Callable[[str], list[dict[str, Any]]], model: str, advance: Callable[[int, str], None]
+) -> None:
+    """Wait until workers have embedded all chunks with a model. Raises RagdbError."""
+    while True:
+        rows = {row["name"]: row for row in read("embedding_models") if row["is_used"]}
+        if model not in rows:
+            raise RagdbError(
+                Problem(
+                    404, "embedding_model_not_found",
+                    f"The organization uses no embedding model {model}.",
+                    "Begin to: ragdb model use NAME, or ragdb model upgrade",
+                )
+            )  # fmt: skip
+        found = rows[model]
+        if not found["waiting"] and not found["is_backfilling"]:
+            return
+        advance(0, f"{found['waiting']} chunks wait for ragdb worker")
+        time.sleep(_PAUSE)
 
 
 def _records(path: Path) -> Generator[tuple[bytes, dict[str, object]]]:

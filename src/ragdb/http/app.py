@@ -11,12 +11,14 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from ragdb.db import Pool
+from ragdb.embeddings.local import SHARED
 from ragdb.http import (
     answers,
     auth,
     body,
     chunking,
     documents,
+    embeddings,
     feedback,
     files,
     health,
@@ -34,10 +36,14 @@ from ragdb.http.events import JobEvents
 from ragdb.settings import Settings, SettingsError
 
 
-def create_app(settings: Settings) -> Litestar:
-    """The service for the database that the settings name; raises SettingsError for none."""
+def create_app(settings: Settings, with_embeddings: bool = False) -> Litestar:
+    """The service for the database that the settings name; raises SettingsError for none.
+
+    With embeddings, the local model too: raises RagdbError where it is not installed.
+    """
     if settings.database_url is None:
         raise SettingsError("RAGDB_DATABASE_URL: no database is configured. Run: ragdb init")
+    SHARED.threads = settings.embedding_threads
     pool = Pool(settings.database_url)
     events = JobEvents(settings.database_url)
 
@@ -72,7 +78,14 @@ def create_app(settings: Settings) -> Litestar:
         after_response=auth.record_use,
     )
     app = Litestar(
-        route_handlers=[api, health.live, health.ready, health.health, openapi.assets()],
+        route_handlers=[
+            api,
+            *([embeddings.router()] if with_embeddings else []),
+            health.live,
+            health.ready,
+            health.health,
+            openapi.assets(),
+        ],
         lifespan=[opened],
         state=State(
             {
