@@ -39,6 +39,10 @@ comment on function ragdb_data._ranking_weights(int4, int4[], jsonb) is
 $$Weights of vector, phrase and sentence: those of the workspace, else of the organization, else the
 default; p_config overrides each.$$;
 
+-- Its result has changed.
+drop function if exists ragdb_data._search(
+  text, int4, int4, jsonb, text, text, text, boolean, boolean, jsonb);
+
 create or replace function ragdb_data._search(
   p_query text, p_limit int4, p_offset int4, p_filters jsonb,
   p_mode text, p_workspace text, p_language text,
@@ -47,7 +51,7 @@ create or replace function ragdb_data._search(
     rank int4, chunk_no int8, score float8,
     lexical float8, lexical_rank int4, cosine float8, vector_rank int4,
     phrase float8, sentence float8, confidence float8,
-    documents int8[], trace jsonb)
+    documents int8[], trace jsonb, language text)
   language plpgsql
   stable
   rows 10
@@ -60,10 +64,12 @@ as $$
 #variable_conflict use_column
 declare
   c_wide constant int4 := 10000;
+  c_few constant int4 := 300;
   v_org int4 := ragdb.require('rag:read');
   v_scopes int4[];
   v_weights float8[];
   v_language text;
+  v_place record;
   v_query record;
   v_corrected text;
   v_term_weights float8[];
@@ -73,6 +79,7 @@ declare
   v_is_wide boolean;
   v_depth int4 := greatest(100, p_limit + p_offset);
   v_terms int4[];
+  v_version int4;
   v_embedding public.halfvec;
   v_documents int8[];
   v_bodies int8[];
@@ -85,6 +92,7 @@ declare
   v_n float8;
   v_length float8;
   v_matching int8;
+  v_is_few boolean;
   v_strategy text := 'none';
   v_vector_chunks int8[];
   v_cosines float8[];
@@ -109,8 +117,9 @@ begin
             hint = 'One of: hybrid, keyword, vector';
   end if;
 
-  select p.scopes, p.language into v_scopes, v_language
-    from ragdb_data._place(p_workspace, p_language, p_query) p;
+  v_place := ragdb_data._place(p_workspace, p_language, p_query);
+  v_scopes := v_place.scopes;
+  v_language := v_place.language;
   v_weights := ragdb_data._ranking_weights(
     v_org, case when p_workspace is null then '{0}' else v_scopes || 0 end, p_config);
   if p_workspace is not null and p_config -> 'shared' = 'false' then
@@ -122,11 +131,14 @@ begin
   v_query := ragdb_data._parse_query(coalesce(v_corrected, p_query));
   if p_mode <> 'vector' then
     v_terms := array_remove(ragdb_data._terms(v_language, v_query.words), 0);
-    select s.terms, s.weights, s.applied into v_terms, v_term_weights, v_synonyms
-      from ragdb_data._synonyms(v_org, v_scopes, v_language, v_terms) s;
+    v_place := ragdb_data._synonyms(v_org, v_scopes, v_language, v_terms);
+    v_terms := v_place.terms;
+    v_term_weights := v_place.weights;
+    v_synonyms := v_place.applied;
   end if;
+  v_version := ragdb_data._embedding_version();
   if p_mode <> 'keyword' then
-    v_embedding := ragdb.embed(v_query.words);
+    v_embedding := ragdb_data._embed(v_query.words, v_version);
   end if;
   v_clock := v_clock || clock_timestamp();
 
@@ -182,6 +194,8 @@ begin
     when v_chunks is not null then cardinality(v_chunks)
     when v_is_wide then c_wide + 1
     else v_n - v_left_out end;
+  -- Then both legs return all that matches.
+  v_is_few := v_matching + v_left_out <= c_few;
 
   if v_embedding is not null then
     -- HNSW filters by body alone: phrases leave no more than it takes for the exact scan. Of a few
@@ -193,7 +207,8 @@ begin
              case when v_query.phrases is null and v_query.excluded is null
                        or v_chunks is null then v_matching + v_left_out
                else least(v_matching, 2000) end,
-             v_bodies, v_chunks, v_depth + v_left_out) v;
+             v_bodies, v_chunks,
+             case when v_is_few then c_few else v_depth + v_left_out end) v;
     if v_left_out > 0 then
       select array_agg(v.chunk_no order by v.ordinal), array_agg(v.cosine order by v.ordinal)
         into v_vector_chunks, v_cosines
@@ -202,7 +217,7 @@ begin
                      with ordinality u(chunk_no, cosine, ordinal)
                where u.chunk_no <> all (v_unwanted)
                order by u.ordinal
-               limit v_depth) v;
+               limit greatest(v_depth, c_few)) v;
     end if;
   end if;
   v_clock := v_clock || clock_timestamp();
@@ -225,7 +240,9 @@ begin
                        and d.slot_no is not null
                        and t.term = any (v_terms)) x
              group by x.term) u;
-    if v_is_wide then
+    if v_is_few and v_chunks is not null then
+      v_sealed_chunks := v_chunks;
+    elsif v_is_wide then
       v_sealed_chunks := ragdb_data._sealed_within(
         v_org, v_scopes, v_terms, v_bodies, v_depth + 20 + v_left_out);
     else
@@ -254,11 +271,11 @@ begin
   v_clock := v_clock || clock_timestamp();
 
   return query
-  select f.*, v_documents, null::jsonb
+  select f.*, v_documents, null::jsonb, v_language
     from ragdb_data._fuse(
            v_org, v_scopes, p_mode, v_terms, v_n, v_length, v_dead, v_chunks,
            v_sealed_terms, v_sealed_dfs, v_sealed_chunks,
-           v_embedding, v_vector_chunks, v_cosines,
+           v_embedding, v_version, v_vector_chunks, v_cosines, v_is_few,
            v_weights[1], v_weights[2], v_weights[3], p_limit, p_offset, v_term_weights) f;
   if p_explain then
     documents := v_documents;

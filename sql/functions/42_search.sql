@@ -1,38 +1,76 @@
 -- What callers search with: the ranking of 41_ranking.sql with titles, snippets and the place of
 -- each chunk, or explained.
 
-create or replace function ragdb_data._highlight_pattern(p_language text, p_query text)
-  returns text
-  language sql
+create or replace function ragdb_data._highlighted_words(
+  p_language text, p_query text, out stems text[], out letters text)
+  language plpgsql
   stable
   security invoker
   set search_path = pg_catalog, pg_temp
 as $$
-  select nullif(concat_ws('|', w.pattern, d.pattern), '')
-    from (select '\m(?:'
-                 || string_agg(regexp_replace(l, '(?<=....)[iy]$', ''), '|'
-                               order by length(l) desc, l)
-                 || ')[[:alnum:]]{0,4}\M' as pattern
-            from unnest(tsvector_to_array(to_tsvector(
-                   p_language::regconfig,
-                   regexp_replace(
-                     lower(p_query collate "pg_c_utf8"),
-                     '[^[:alnum:]]+' collate "pg_c_utf8", ' ', 'g')))) l
-           where l !~ '[^[:alnum:]]'
-             and (octet_length(l) = length(l) or l !~ ('[' || ragdb_data._dense() || ']'))) w
-    left join (
+declare
+  v_dense constant text := '[' || ragdb_data._dense() || ']';
+  v_has_dense constant boolean := octet_length(p_query) > length(p_query) and p_query ~ v_dense;
+  v_stem text;
+begin
+  foreach v_stem in array tsvector_to_array(to_tsvector(
+    p_language::regconfig,
+    regexp_replace(lower(p_query collate "pg_c_utf8"), '[^[:alnum:]]+', ' ', 'g')))
+  loop
+    continue when v_stem ~ '[^[:alnum:]]' or v_has_dense and v_stem ~ v_dense;
+    stems := stems || case when length(v_stem) > 4 and right(v_stem, 1) in ('i', 'y')
+                        then left(v_stem, -1) else v_stem end;
+  end loop;
+  if v_has_dense then
+    letters := (
       select '[' || string_agg(distinct m.match[1], '') || ']'
-             || case when p_query ~ ('[' || ragdb_data._dense() || ']{2}') then '{2,}' else '' end
-             as pattern
-        from regexp_matches(p_query, '([' || ragdb_data._dense() || '])', 'g') m(match)
-       where octet_length(p_query) > length(p_query)) d on true
+        from regexp_matches(p_query, '(' || v_dense || ')', 'g') m(match))
+      || case when p_query ~ (v_dense || '{2}') then '{2,}' else '' end;
+  end if;
+end;
 $$;
 
-comment on function ragdb_data._highlight_pattern(text, text) is
-$$Regular expression for the words of a query in a text, found by their stems, and for runs of its
-characters in scripts without spaces; null when all are stop words.$$;
+comment on function ragdb_data._highlighted_words(text, text) is
+$$What to look for to find the words of a query in a text: their stems, and a regular expression for
+runs of its characters in scripts without spaces; null without any.$$;
 
-create or replace function ragdb_data._snippet(p_content text, p_pattern text)
+create or replace function ragdb_data._word_end(p_text text, p_at int4, p_stem text)
+  returns int4
+  language plpgsql
+  immutable
+  security invoker
+  parallel safe
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  c_letters constant text := 'abcdefghijklmnopqrstuvwxyz0123456789_';
+  c_most constant int4 := 4;
+  v_before text collate "pg_c_utf8" := substr(p_text, p_at - 1, 1);
+  v_after text collate "pg_c_utf8" := substr(p_text, p_at + length(p_stem), c_most + 1);
+  v_tail text;
+begin
+  -- Regular expressions cost a hundred times as much; letters beyond ASCII need them.
+  if octet_length(v_before) > 1 or octet_length(v_after) > length(v_after) then
+    if v_before ~ '\w' then
+      return null;
+    end if;
+    v_tail := substring(v_after from '^\w*');
+  else
+    if v_before <> '' and strpos(c_letters, v_before) > 0 then
+      return null;
+    end if;
+    v_tail := left(v_after, length(v_after) - length(ltrim(v_after, c_letters)));
+  end if;
+  return case when length(v_tail) <= c_most and strpos(v_tail, '_') = 0
+           then p_at + length(p_stem) + length(v_tail) end;
+end;
+$$;
+
+comment on function ragdb_data._word_end(text, int4, text) is
+$$Where in a text of small letters the word ends that begins with a stem and has at most 4 letters
+more; null when there is none.$$;
+
+create or replace function ragdb_data._snippet(p_content text, p_stems text[], p_letters text)
   returns text
   language plpgsql
   immutable
@@ -41,11 +79,34 @@ create or replace function ragdb_data._snippet(p_content text, p_pattern text)
   set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_hit int4 := regexp_instr(p_content collate "pg_c_utf8", p_pattern, 1, 1, 0, 'i');
-  v_start int4 := case when v_hit > 80 then v_hit - 60 else 1 end;
-  v_text text := regexp_replace(
-    substr(p_content, v_start, 240), '\s{2,}|(?! )\s', ' ', 'g');
+  c_on constant text := E'\x02';
+  c_off constant text := E'\x03';
+  v_lower text := lower(p_content collate "pg_c_utf8");
+  v_hit int4 := regexp_instr(p_content collate "pg_c_utf8", p_letters);
+  v_stem text;
+  v_at int4;
+  v_next int4;
+  v_end int4;
+  v_start int4;
+  v_text text;
 begin
+  foreach v_stem in array coalesce(p_stems, '{}') loop
+    v_at := strpos(v_lower, v_stem);
+    while v_at > 0 and (v_at < v_hit or coalesce(v_hit, 0) = 0) loop
+      if ragdb_data._word_end(v_lower, v_at, v_stem) is not null then
+        v_hit := v_at;
+      else
+        v_next := strpos(substr(v_lower, v_at + 1), v_stem);
+        v_at := case when v_next > 0 then v_at + v_next else 0 end;
+      end if;
+    end loop;
+  end loop;
+  v_start := case when v_hit > 80 then v_hit - 60 else 1 end;
+  v_text := replace(replace(replace(
+    substr(p_content, v_start, 240), E'\n', ' '), E'\t', ' '), E'\r', ' ');
+  while strpos(v_text, '  ') > 0 loop
+    v_text := replace(v_text, '  ', ' ');
+  end loop;
   -- Words that the cut went through are left out.
   if v_start > 1 then
     v_text := '… ' || substr(v_text, strpos(v_text, ' ') + 1);
@@ -54,13 +115,34 @@ begin
     v_text := left(v_text, length(v_text) - strpos(reverse(v_text), ' ')) || ' …';
   end if;
   v_text := btrim(v_text);
-  return coalesce(regexp_replace(v_text collate "pg_c_utf8", p_pattern, '**\&**', 'gi'), v_text);
+
+  if p_letters is not null then
+    v_text := regexp_replace(
+      v_text collate "pg_c_utf8", p_letters, c_on || '\&' || c_off, 'g');
+  end if;
+  v_lower := lower(v_text collate "pg_c_utf8");
+  foreach v_stem in array coalesce(p_stems, '{}') loop
+    v_at := strpos(v_lower, v_stem);
+    while v_at > 0 loop
+      v_end := ragdb_data._word_end(v_lower, v_at, v_stem);
+      if v_end is not null and substr(v_lower, v_at - 1, 1) <> c_on then
+        v_lower := overlay(v_lower placing c_off from v_end for 0);
+        v_lower := overlay(v_lower placing c_on from v_at for 0);
+        v_text := overlay(v_text placing c_off from v_end for 0);
+        v_text := overlay(v_text placing c_on from v_at for 0);
+        v_at := v_end + 1;
+      end if;
+      v_next := strpos(substr(v_lower, v_at + 1), v_stem);
+      v_at := case when v_next > 0 then v_at + v_next else 0 end;
+    end loop;
+  end loop;
+  return replace(replace(v_text, c_on, '**'), c_off, '**');
 end;
 $$;
 
-comment on function ragdb_data._snippet(text, text) is
-$$About 240 characters around the first match of a pattern, on one line, with the matches between **
-and **.$$;
+comment on function ragdb_data._snippet(text, text[], text) is
+$$About 240 characters around the first match of _highlighted_words(), on one line, with the matches
+between ** and **.$$;
 
 create or replace function ragdb.search(
   p_query text,
@@ -95,7 +177,6 @@ as $$
 #variable_conflict use_column
 declare
   v_org int4 := ragdb.current_org_no();
-  v_pattern text;
 begin
   if p_neighbours is null or p_neighbours not between 0 and 20 or p_section is null then
     raise exception 'The neighbours must be 0 to 20.'
@@ -103,38 +184,47 @@ begin
             constraint = 'invalid_option',
             hint = 'p_section => true returns the whole section.';
   end if;
-  v_pattern := ragdb_data._highlight_pattern(
-    (ragdb_data._place(p_workspace, p_language, p_query)).language,
-    concat_ws(' ', ragdb_data._query_text(p_query), array_to_string(p_queries, ' ')));
   return query
-  select s.rank, d.title, ragdb_data._snippet(c.content, v_pattern), s.score, d.url,
-         c.heading_path, c.page, d.id, c.chunk_no,
-         coalesce(a.char_start, c.char_start), coalesce(a.char_end, c.char_end),
-         s.lexical, s.lexical_rank, s.cosine, s.vector_rank, coalesce(a.content, c.content)
-    from ragdb_data._results(
-           p_query, p_limit, p_offset, p_filters, p_mode, p_workspace, p_language,
-           p_queries, p_correct, p_diversity, p_per_document, p_distinct, p_boosts,
-           p_min_score) s
+  with found as materialized (
+    select s.*, d.title, d.url, d.id,
+           c.heading_path, c.page, c.char_start, c.char_end, c.content
+      from ragdb_data._results(
+             p_query, p_limit, p_offset, p_filters, p_mode, p_workspace, p_language,
+             p_queries, p_correct, p_diversity, p_per_document, p_distinct, p_boosts,
+             p_min_score) s
+     cross join lateral (
+       select k.*
+         from ragdb_data.chunk k
+        where k.org_no = v_org and k.chunk_no = s.chunk_no
+       offset 0) c
+     cross join lateral (
+       select d.title, d.url, d.id
+         from ragdb_data.document d
+        where d.org_no = v_org
+          and d.body_no = c.body_no
+          and (s.documents is null or d.document_no = any (s.documents))
+        order by d.document_no
+        limit 1) d)
+  select f.rank, f.title,
+         ragdb_data._snippet(f.content, w.stems, w.letters),
+         f.score, f.url, f.heading_path, f.page, f.id, f.chunk_no,
+         coalesce(a.char_start, f.char_start), coalesce(a.char_end, f.char_end),
+         f.lexical, f.lexical_rank, f.cosine, f.vector_rank, coalesce(a.content, f.content)
+    from found f
    cross join lateral (
-     select k.*
-       from ragdb_data.chunk k
-      where k.org_no = v_org and k.chunk_no = s.chunk_no
-     offset 0) c
-   cross join lateral (
-     select d.title, d.url, d.id
-       from ragdb_data.document d
-      where d.org_no = v_org
-        and d.body_no = c.body_no
-        and (s.documents is null or d.document_no = any (s.documents))
-      order by d.document_no
-      limit 1) d
+     select h.*
+       from ragdb_data._highlighted_words(
+              (select min(o.language) from found o),
+              concat_ws(' ', ragdb_data._query_text(p_query),
+                        array_to_string(p_queries, ' '))) h
+     offset 0) w
     -- The condition stands inside, so that nothing is called where it does not hold.
     left join lateral (
       select x.*
-        from ragdb_data._surroundings(v_org, s.chunk_no, p_neighbours, p_section) x
+        from ragdb_data._surroundings(v_org, f.chunk_no, p_neighbours, p_section) x
        where p_neighbours > 0 or p_section
       offset 0) a on true
-   order by s.rank;
+   order by f.rank;
 end;
 $$;
 
