@@ -29,6 +29,7 @@ as $$
 #variable_conflict use_column
 declare
   c_prior constant float8 := 1000;
+  v_all boolean := p_dead = '{}';
 begin
   -- By term, and so are the sums of scores: to the last bit equal chunks score the same.
   select array_agg(w.term), array_agg(w.idf), array_agg(w.frequency * w.idf),
@@ -46,7 +47,7 @@ begin
                              where p.org_no = p_org_no
                                and p.term = u.term
                                and p.scope_no = any (p_scopes)
-                               and p.chunk_no not in (select unnest(p_dead))) as df
+                               and (v_all or p.chunk_no not in (select unnest(p_dead)))) as df
                     from (select t.term, sum(coalesce(t.weight, 1)) as frequency
                             from unnest(p_terms, p_term_weights) t(term, weight)
                            where t.term <> 0
@@ -83,6 +84,7 @@ declare
   c_slope constant float8 := 0.9::float8 / p_length;
   v_stems public.sparsevec[];
   v_priors float8[];
+  v_all boolean := p_dead = '{}' and p_sealed is null and p_chunks is null;
 begin
   if cardinality(p_sealed) > 0 then
     -- The inner product with a stem is its frequency in a chunk; pgvector's is negative.
@@ -121,9 +123,10 @@ begin
         where p.org_no = p_org_no
           and p.term = w.term
           and p.scope_no = any (p_scopes)
-          and p.chunk_no not in (select unnest(p_dead))
-          and p.chunk_no not in (select unnest(p_sealed))
-          and (p_chunks is null or p.chunk_no in (select unnest(p_chunks)))
+          and (v_all
+               or p.chunk_no not in (select unnest(p_dead))
+                  and p.chunk_no not in (select unnest(p_sealed))
+                  and (p_chunks is null or p.chunk_no in (select unnest(p_chunks))))
        offset 0) h
      group by h.chunk_no
     union all

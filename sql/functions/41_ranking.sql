@@ -174,9 +174,7 @@ begin
   select t.n + s.n - d.n,
          greatest((t.length + s.length - d.length) / nullif(t.n + s.n - d.n, 0), 1),
          s.n > 0,
-         array(select d.chunk_no
-                 from ragdb_data.dead_chunk d
-                where d.org_no = v_org and d.scope_no = any (v_scopes) and d.slot_no is null)
+         coalesce(d.unsealed, '{}')
     into v_n, v_length, v_is_sealed, v_dead
     from (select count(*)::float8 as n, coalesce(sum(p.length), 0)::float8 as length
             from ragdb_data.posting p
@@ -185,9 +183,11 @@ begin
                  coalesce(sum(g.length), 0)::float8 as length
             from ragdb_data.segment g
            where g.org_no = v_org and g.scope_no = any (v_scopes)) s,
-         (select count(*)::float8 as n, coalesce(sum(d.length), 0)::float8 as length
+         (select count(d.slot_no)::float8 as n,
+                 coalesce(sum(d.length) filter (where d.slot_no is not null), 0)::float8 as length,
+                 array_agg(d.chunk_no) filter (where d.slot_no is null) as unsealed
             from ragdb_data.dead_chunk d
-           where d.org_no = v_org and d.scope_no = any (v_scopes) and d.slot_no is not null) d;
+           where d.org_no = v_org and d.scope_no = any (v_scopes)) d;
   v_is_wide := v_bodies is not null and v_chunks is null;
   v_left_out := coalesce(cardinality(v_unwanted), 0);
   v_matching := case
