@@ -1,76 +1,38 @@
 -- What callers search with: the ranking of 41_ranking.sql with titles, snippets and the place of
 -- each chunk, or explained.
 
-create or replace function ragdb_data._highlighted_words(
-  p_language text, p_query text, out stems text[], out letters text)
-  language plpgsql
+create or replace function ragdb_data._highlight_pattern(p_language text, p_query text)
+  returns text
+  language sql
   stable
   security invoker
   set search_path = pg_catalog, pg_temp
 as $$
-declare
-  v_dense constant text := '[' || ragdb_data._dense() || ']';
-  v_has_dense constant boolean := octet_length(p_query) > length(p_query) and p_query ~ v_dense;
-  v_stem text;
-begin
-  foreach v_stem in array tsvector_to_array(to_tsvector(
-    p_language::regconfig,
-    regexp_replace(lower(p_query collate "pg_c_utf8"), '[^[:alnum:]]+', ' ', 'g')))
-  loop
-    continue when v_stem ~ '[^[:alnum:]]' or v_has_dense and v_stem ~ v_dense;
-    stems := stems || case when length(v_stem) > 4 and right(v_stem, 1) in ('i', 'y')
-                        then left(v_stem, -1) else v_stem end;
-  end loop;
-  if v_has_dense then
-    letters := (
+  select nullif(concat_ws('|', w.pattern, d.pattern), '')
+    from (select '\m(?:'
+                 || string_agg(regexp_replace(l, '(?<=....)[iy]$', ''), '|'
+                               order by length(l) desc, l)
+                 || ')[[:alnum:]]{0,4}\M' as pattern
+            from unnest(tsvector_to_array(to_tsvector(
+                   p_language::regconfig,
+                   regexp_replace(
+                     lower(p_query collate "pg_c_utf8"),
+                     '[^[:alnum:]]+' collate "pg_c_utf8", ' ', 'g')))) l
+           where l !~ '[^[:alnum:]]'
+             and (octet_length(l) = length(l) or l !~ ('[' || ragdb_data._dense() || ']'))) w
+    left join (
       select '[' || string_agg(distinct m.match[1], '') || ']'
-        from regexp_matches(p_query, '(' || v_dense || ')', 'g') m(match))
-      || case when p_query ~ (v_dense || '{2}') then '{2,}' else '' end;
-  end if;
-end;
+             || case when p_query ~ ('[' || ragdb_data._dense() || ']{2}') then '{2,}' else '' end
+             as pattern
+        from regexp_matches(p_query, '([' || ragdb_data._dense() || '])', 'g') m(match)
+       where octet_length(p_query) > length(p_query)) d on true
 $$;
 
-comment on function ragdb_data._highlighted_words(text, text) is
-$$What to look for to find the words of a query in a text: their stems, and a regular expression for
-runs of its characters in scripts without spaces; null without any.$$;
+comment on function ragdb_data._highlight_pattern(text, text) is
+$$Regular expression for the words of a query in a text, found by their stems, and for runs of its
+characters in scripts without spaces; null when all are stop words.$$;
 
-create or replace function ragdb_data._word_end(p_text text, p_at int4, p_stem text)
-  returns int4
-  language plpgsql
-  immutable
-  security invoker
-  parallel safe
-  set search_path = pg_catalog, pg_temp
-as $$
-declare
-  c_letters constant text := 'abcdefghijklmnopqrstuvwxyz0123456789_';
-  c_most constant int4 := 4;
-  v_before text collate "pg_c_utf8" := substr(p_text, p_at - 1, 1);
-  v_after text collate "pg_c_utf8" := substr(p_text, p_at + length(p_stem), c_most + 1);
-  v_tail text;
-begin
-  -- Regular expressions cost a hundred times as much; letters beyond ASCII need them.
-  if octet_length(v_before) > 1 or octet_length(v_after) > length(v_after) then
-    if v_before ~ '\w' then
-      return null;
-    end if;
-    v_tail := substring(v_after from '^\w*');
-  else
-    if v_before <> '' and strpos(c_letters, v_before) > 0 then
-      return null;
-    end if;
-    v_tail := left(v_after, length(v_after) - length(ltrim(v_after, c_letters)));
-  end if;
-  return case when length(v_tail) <= c_most and strpos(v_tail, '_') = 0
-           then p_at + length(p_stem) + length(v_tail) end;
-end;
-$$;
-
-comment on function ragdb_data._word_end(text, int4, text) is
-$$Where in a text of small letters the word ends that begins with a stem and has at most 4 letters
-more; null when there is none.$$;
-
-create or replace function ragdb_data._snippet(p_content text, p_stems text[], p_letters text)
+create or replace function ragdb_data._snippet(p_content text, p_pattern text)
   returns text
   language plpgsql
   immutable
@@ -79,31 +41,12 @@ create or replace function ragdb_data._snippet(p_content text, p_stems text[], p
   set search_path = pg_catalog, pg_temp
 as $$
 declare
-  c_on constant text := E'\x02';
-  c_off constant text := E'\x03';
-  v_lower text := lower(p_content collate "pg_c_utf8");
-  v_hit int4 := regexp_instr(p_content collate "pg_c_utf8", p_letters);
-  v_stem text;
-  v_at int4;
-  v_next int4;
-  v_end int4;
-  v_start int4;
-  v_text text;
+  v_content text collate "pg_c_utf8" := p_content || '';  -- unpacked once
+  v_hit int4 := regexp_instr(v_content, p_pattern, 1, 1, 0, 'i');
+  v_start int4 := case when v_hit > 80 then v_hit - 60 else 1 end;
+  v_text text collate "pg_c_utf8" := substr(v_content, v_start, 240);
 begin
-  foreach v_stem in array coalesce(p_stems, '{}') loop
-    v_at := strpos(v_lower, v_stem);
-    while v_at > 0 and (v_at < v_hit or coalesce(v_hit, 0) = 0) loop
-      if ragdb_data._word_end(v_lower, v_at, v_stem) is not null then
-        v_hit := v_at;
-      else
-        v_next := strpos(substr(v_lower, v_at + 1), v_stem);
-        v_at := case when v_next > 0 then v_at + v_next else 0 end;
-      end if;
-    end loop;
-  end loop;
-  v_start := case when v_hit > 80 then v_hit - 60 else 1 end;
-  v_text := replace(replace(replace(
-    substr(p_content, v_start, 240), E'\n', ' '), E'\t', ' '), E'\r', ' ');
+  v_text := replace(replace(replace(v_text, E'\n', ' '), E'\t', ' '), E'\r', ' ');
   while strpos(v_text, '  ') > 0 loop
     v_text := replace(v_text, '  ', ' ');
   end loop;
@@ -111,38 +54,17 @@ begin
   if v_start > 1 then
     v_text := '… ' || substr(v_text, strpos(v_text, ' ') + 1);
   end if;
-  if v_start + 240 <= length(p_content) then
+  if v_start + 240 <= length(v_content) then
     v_text := left(v_text, length(v_text) - strpos(reverse(v_text), ' ')) || ' …';
   end if;
   v_text := btrim(v_text);
-
-  if p_letters is not null then
-    v_text := regexp_replace(
-      v_text collate "pg_c_utf8", p_letters, c_on || '\&' || c_off, 'g');
-  end if;
-  v_lower := lower(v_text collate "pg_c_utf8");
-  foreach v_stem in array coalesce(p_stems, '{}') loop
-    v_at := strpos(v_lower, v_stem);
-    while v_at > 0 loop
-      v_end := ragdb_data._word_end(v_lower, v_at, v_stem);
-      if v_end is not null and substr(v_lower, v_at - 1, 1) <> c_on then
-        v_lower := overlay(v_lower placing c_off from v_end for 0);
-        v_lower := overlay(v_lower placing c_on from v_at for 0);
-        v_text := overlay(v_text placing c_off from v_end for 0);
-        v_text := overlay(v_text placing c_on from v_at for 0);
-        v_at := v_end + 1;
-      end if;
-      v_next := strpos(substr(v_lower, v_at + 1), v_stem);
-      v_at := case when v_next > 0 then v_at + v_next else 0 end;
-    end loop;
-  end loop;
-  return replace(replace(v_text, c_on, '**'), c_off, '**');
+  return coalesce(regexp_replace(v_text, p_pattern, '**\&**', 'gi'), v_text);
 end;
 $$;
 
-comment on function ragdb_data._snippet(text, text[], text) is
-$$About 240 characters around the first match of _highlighted_words(), on one line, with the matches
-between ** and **.$$;
+comment on function ragdb_data._snippet(text, text) is
+$$About 240 characters around the first match of a pattern, on one line, with the matches between **
+and **.$$;
 
 create or replace function ragdb.search(
   p_query text,
@@ -206,17 +128,16 @@ begin
         order by d.document_no
         limit 1) d)
   select f.rank, f.title,
-         ragdb_data._snippet(f.content, w.stems, w.letters),
+         ragdb_data._snippet(f.content, w.pattern),
          f.score, f.url, f.heading_path, f.page, f.id, f.chunk_no,
          coalesce(a.char_start, f.char_start), coalesce(a.char_end, f.char_end),
          f.lexical, f.lexical_rank, f.cosine, f.vector_rank, coalesce(a.content, f.content)
     from found f
    cross join lateral (
-     select h.*
-       from ragdb_data._highlighted_words(
+     select ragdb_data._highlight_pattern(
               (select min(o.language) from found o),
               concat_ws(' ', ragdb_data._query_text(p_query),
-                        array_to_string(p_queries, ' '))) h
+                        array_to_string(p_queries, ' '))) as pattern
      offset 0) w
     -- The condition stands inside, so that nothing is called where it does not hold.
     left join lateral (
