@@ -67,8 +67,7 @@ begin
   if coalesce(cardinality(chunk_nos), 0) < least(p_depth, p_matching) then
     strategy := case strategy when 'hnsw' then 'exact after hnsw' else 'exact' end;
     if p_chunks is null then
-      select array_agg(v.chunk_no order by v.distance, v.chunk_no),
-             array_agg(1 - v.distance order by v.distance, v.chunk_no)
+      select array_agg(v.chunk_no), array_agg(1 - v.distance)
         into chunk_nos, cosines
         from (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
                 from ragdb_data.chunk_vector e
@@ -79,8 +78,7 @@ begin
                order by (e.embedding operator(public.<=>) p_embedding) + 0, e.chunk_no
                limit p_depth) v;
     else
-      select array_agg(v.chunk_no order by v.distance, v.chunk_no),
-             array_agg(1 - v.distance order by v.distance, v.chunk_no)
+      select array_agg(v.chunk_no), array_agg(1 - v.distance)
         into chunk_nos, cosines
         from (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
                 from ragdb_data.chunk_vector e
