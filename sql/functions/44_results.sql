@@ -338,7 +338,8 @@ begin
 
   return query
   select u.ordinal::int4, u.chunk_no, u.score, u.lexical, u.lexical_rank, u.cosine,
-         u.vector_rank, u.phrase, u.sentence, u.confidence, u.documents, u.boost, null::jsonb, v_language
+         u.vector_rank, u.phrase, u.sentence, u.confidence, u.documents, u.boost, null::jsonb,
+         v_language
     from unnest(v_listed) with ordinality u(
            chunk_no, score, lexical, lexical_rank, cosine, vector_rank, phrase, sentence,
            confidence, documents, document_no, boost, ordinal)
