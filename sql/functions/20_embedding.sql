@@ -158,19 +158,50 @@ $$The vector of each word: its token's, or the sum of those that spell it.
 A word that no token has a part in has no row, nor has a repeated word two.$$;
 
 
-create or replace function ragdb.embed(p_text text)
+create or replace function ragdb_data._embed(p_text text, p_version int4)
   returns public.halfvec
   language plpgsql
   stable strict parallel safe
   security invoker
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
 as $$
 declare
-  v_version int4 := ragdb_data._embedding_version();
+  v_words text[] := ragdb.words(p_text);
+  v_known int8;
+  v_sum public.vector;
 begin
-  return (select public.l2_normalize(public.sum(p.embedding::public.vector))::public.halfvec
-            from ragdb_data._word_pieces(ragdb.words(p_text), v_version) p);
+  -- Most queries are made of words that are tokens.
+  select count(*), public.sum(t.embedding::public.vector)
+    into v_known, v_sum
+    from unnest(v_words) w(word)
+   cross join lateral (
+     select e.embedding
+       from ragdb_data.embedding_token e
+      where e.version = p_version and e.token = w.word collate "C"
+     offset 0) t;
+  if v_known < cardinality(v_words) then
+    select public.sum(p.embedding::public.vector) into v_sum
+      from ragdb_data._word_pieces(v_words, p_version) p;
+  end if;
+  return public.l2_normalize(v_sum)::public.halfvec;
+end;
+$$;
+
+comment on function ragdb_data._embed(text, int4) is
+$$embed() with a version of the embedding table.$$;
+
+
+create or replace function ragdb.embed(p_text text)
+  returns public.halfvec
+  language plpgsql
+  stable strict parallel safe
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return ragdb_data._embed(p_text, ragdb_data._embedding_version());
 end;
 $$;
 

@@ -119,25 +119,25 @@ create or replace function ragdb_data._place(
 as $$
 #variable_conflict use_column
 declare
-  v_caller record;
+  v_context text[] := ragdb_data._context();
+  v_org int4 := v_context[1]::int4;
   v_workspace ragdb_data.workspace;
 begin
-  select c.org_no, c.scopes, c.language into v_caller from ragdb.context() c;
-  scopes := v_caller.scopes;
-  language := v_caller.language;
+  scopes := string_to_array(v_context[6], ',')::int4[];
+  language := v_context[7];
   if p_workspace is not null then
     v_workspace := ragdb_data._workspace(p_workspace);
     language := v_workspace.language;
     scopes := array(select s.scope_no
                       from ragdb_data.scope s
-                     where s.org_no = v_caller.org_no
-                       and s.scope_no = any (v_caller.scopes)
+                     where s.org_no = v_org
+                       and s.scope_no = any (scopes)
                        and (s.scope_no = 0 or s.workspace_no = v_workspace.workspace_no));
   end if;
   if p_language is not null then
     language := ragdb_data._language(p_language);
   else
-    language := ragdb_data._spoken_language(v_caller.org_no, scopes, language, p_query);
+    language := ragdb_data._spoken_language(v_org, scopes, language, p_query);
   end if;
 end;
 $$;

@@ -28,7 +28,7 @@ vectors by its own. Query and table vector are sums of the same rows, and look n
 
 create or replace function ragdb_data._nearest(
   p_org_no int4, p_scopes int4[], p_embedding public.halfvec, p_matching int8,
-  p_bodies int8[], p_chunks int8[], p_depth int4,
+  p_bodies int8[], p_chunks int8[], p_depth int4, p_version int4 default null,
   out chunk_nos int8[], out cosines float8[], out strategy text)
   language plpgsql
   stable
@@ -45,8 +45,9 @@ declare
   c_small constant int4 := 2000;
   c_exact constant int4 := 10000;
   c_share constant int4 := 8;
-  v_version constant int4 := ragdb_data._embedding_version();
-  v_scale constant float8 := ragdb_data._table_scale(p_org_no);
+  v_version constant int4 := coalesce(p_version, ragdb_data._embedding_version());
+  v_scale constant float8 := case when exists (select from ragdb_data.embedding_model)
+                               then ragdb_data._table_scale(p_org_no) else 1 end;
   v_vectors float8;
   v_models int2[];
 begin
@@ -98,9 +99,7 @@ begin
   if coalesce(cardinality(chunk_nos), 0) < least(p_depth, p_matching) then
     strategy := case strategy when 'hnsw' then 'exact after hnsw' else 'exact' end;
     if p_chunks is null then
-      select array_agg(v.chunk_no order by v.distance, v.chunk_no),
-             array_agg(1 - v.distance order by v.distance, v.chunk_no),
-             array_agg(v.model_no order by v.distance, v.chunk_no)
+      select array_agg(v.chunk_no), array_agg(1 - v.distance), array_agg(v.model_no)
         into chunk_nos, cosines, v_models
         from (select e.chunk_no, e.model_no,
                      e.embedding operator(public.<=>) p_embedding as distance
@@ -112,9 +111,7 @@ begin
                order by (e.embedding operator(public.<=>) p_embedding) + 0, e.chunk_no
                limit p_depth) v;
     else
-      select array_agg(v.chunk_no order by v.distance, v.chunk_no),
-             array_agg(1 - v.distance order by v.distance, v.chunk_no),
-             array_agg(v.model_no order by v.distance, v.chunk_no)
+      select array_agg(v.chunk_no), array_agg(1 - v.distance), array_agg(v.model_no)
         into chunk_nos, cosines, v_models
         from (select e.chunk_no, e.model_no,
                      e.embedding operator(public.<=>) p_embedding as distance
@@ -137,7 +134,8 @@ begin
 end;
 $$;
 
-comment on function ragdb_data._nearest(int4, int4[], public.halfvec, int8, int8[], int8[], int4) is
+comment on function ragdb_data._nearest(
+  int4, int4[], public.halfvec, int8, int8[], int8[], int4, int4) is
 $$The vector leg: the p_depth nearest chunks with their cosines, nearest first, and how they were
 found.
 

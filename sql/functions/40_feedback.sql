@@ -3,7 +3,7 @@
 -- passages that answer it best tell.
 
 create or replace function ragdb_data._moved_cosines(
-  p_org_no int4, p_model_no int4, p_embedding public.halfvec,
+  p_org_no int4, p_version int4, p_model_no int4, p_embedding public.halfvec,
   p_chunks int8[], p_cosines float8[])
   returns float8[]
   language plpgsql
@@ -17,7 +17,6 @@ as $$
 declare
   c_seeds constant int4 := 2;
   c_weight constant float8 := 0.8;
-  v_version constant int4 := ragdb_data._embedding_version();
   v_seeds constant int8[] := p_chunks[: c_seeds];
   v_centre public.halfvec;
   v_chunks int8[];
@@ -28,12 +27,12 @@ begin
     v_centre := (select public.avg(v.embedding)
                    from ragdb_data.chunk_vector v
                   where v.org_no = p_org_no
-                    and v.version = v_version
+                    and v.version = p_version
                     and v.chunk_no = any (v_seeds));
     select array_agg(v.chunk_no), array_agg(1 - (v.embedding operator(public.<=>) v_centre))
       into v_chunks, v_likenesses
       from ragdb_data.chunk_vector v
-     where v.org_no = p_org_no and v.version = v_version and v.chunk_no = any (p_chunks);
+     where v.org_no = p_org_no and v.version = p_version and v.chunk_no = any (p_chunks);
   else
     v_centre := (select public.avg(v.embedding)
                    from ragdb_data.model_vector v
@@ -59,7 +58,7 @@ end;
 $$;
 
 comment on function ragdb_data._moved_cosines(
-  int4, int4, public.halfvec, int8[], float8[]) is
+  int4, int4, int4, public.halfvec, int8[], float8[]) is
 $$Cosines of chunks, which come best first, with a query's vector that is moved towards the two best.
 
 p_cosines: those with the vector as it is. p_model_no: the model it is of, null for the table.

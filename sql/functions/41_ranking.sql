@@ -15,8 +15,7 @@ create or replace function ragdb_data._vector_weight(p_org_no int4, p_config jso
   set enable_seqscan = off
 as $$
 begin
-  if p_config ->> 'model' = 'table'
-     or not exists (select from ragdb_data.embedding_model) then
+  if p_config ->> 'model' = 'table' then
     return 1.0::float8;
   end if;
   return coalesce(
@@ -55,7 +54,9 @@ begin
    order by w.scope_no = 0, w.scope_no
    limit 1;
   v_weights := coalesce(
-    v_weights, array[ragdb_data._vector_weight(p_org_no, p_config), 0.35, 0.6]);
+    v_weights,
+    array[case when exists (select from ragdb_data.embedding_model)
+            then ragdb_data._vector_weight(p_org_no, p_config) else 1 end, 0.35, 0.6]);
   if p_config is not null then
     v_weights := array[
       coalesce((p_config ->> 'vector_weight')::float8, v_weights[1]),
@@ -70,6 +71,10 @@ comment on function ragdb_data._ranking_weights(int4, int4[], jsonb) is
 $$Weights of vector, phrase and sentence: those of the workspace, else of the organization, else the
 default; p_config overrides each.$$;
 
+-- Its result has changed.
+drop function if exists ragdb_data._search(
+  text, int4, int4, jsonb, text, text, text, boolean, boolean, jsonb);
+
 create or replace function ragdb_data._search(
   p_query text, p_limit int4, p_offset int4, p_filters jsonb,
   p_mode text, p_workspace text, p_language text,
@@ -78,7 +83,7 @@ create or replace function ragdb_data._search(
     rank int4, chunk_no int8, score float8,
     lexical float8, lexical_rank int4, cosine float8, vector_rank int4,
     phrase float8, sentence float8, confidence float8,
-    documents int8[], trace jsonb)
+    documents int8[], trace jsonb, language text)
   language plpgsql
   stable
   rows 10
@@ -91,10 +96,12 @@ as $$
 #variable_conflict use_column
 declare
   c_wide constant int4 := 10000;
+  c_few constant int4 := 300;
   v_org int4 := ragdb.require('rag:read');
   v_scopes int4[];
   v_weights float8[];
   v_language text;
+  v_place record;
   v_query record;
   v_corrected text;
   v_term_weights float8[];
@@ -104,7 +111,9 @@ declare
   v_is_wide boolean;
   v_depth int4 := greatest(100, p_limit + p_offset);
   v_terms int4[];
+  v_version int4;
   v_embedding public.halfvec;
+  v_has_models boolean;
   v_model_no int4;
   v_documents int8[];
   v_bodies int8[];
@@ -118,10 +127,11 @@ declare
   v_length float8;
   v_matching int8;
   v_comparable int8;
+  v_asked int4;
+  v_is_few boolean;
   v_strategy text := 'none';
   v_vector_chunks int8[];
   v_cosines float8[];
-  v_is_moved boolean;
   v_clock timestamptz[] := array[clock_timestamp()];
 begin
   if p_query is null or p_query !~ '\S' then
@@ -143,8 +153,9 @@ begin
             hint = 'One of: hybrid, keyword, vector';
   end if;
 
-  select p.scopes, p.language into v_scopes, v_language
-    from ragdb_data._place(p_workspace, p_language, p_query) p;
+  v_place := ragdb_data._place(p_workspace, p_language, p_query);
+  v_scopes := v_place.scopes;
+  v_language := v_place.language;
   v_weights := ragdb_data._ranking_weights(
     v_org, case when p_workspace is null then '{0}' else v_scopes || 0 end, p_config);
   if p_workspace is not null and p_config -> 'shared' = 'false' then
@@ -156,12 +167,21 @@ begin
   v_query := ragdb_data._parse_query(coalesce(v_corrected, p_query));
   if p_mode <> 'vector' then
     v_terms := array_remove(ragdb_data._terms(v_language, v_query.words), 0);
-    select s.terms, s.weights, s.applied into v_terms, v_term_weights, v_synonyms
-      from ragdb_data._synonyms(v_org, v_scopes, v_language, v_terms) s;
+    v_place := ragdb_data._synonyms(v_org, v_scopes, v_language, v_terms);
+    v_terms := v_place.terms;
+    v_term_weights := v_place.weights;
+    v_synonyms := v_place.applied;
   end if;
+  v_version := ragdb_data._embedding_version();
+  -- No policy to evaluate: nearly free where there is no model.
+  v_has_models := exists (select from ragdb_data.embedding_model);
   if p_mode <> 'keyword' then
-    select q.model_no, q.embedding into v_model_no, v_embedding
-      from ragdb_data._query_vector(v_org, v_query.words, p_config) q;
+    if v_has_models then
+      select q.model_no, q.embedding into v_model_no, v_embedding
+        from ragdb_data._query_vector(v_org, v_query.words, p_config) q;
+    else
+      v_embedding := ragdb_data._embed(v_query.words, v_version);
+    end if;
   end if;
   v_clock := v_clock || clock_timestamp();
 
@@ -197,9 +217,7 @@ begin
   select t.n + s.n - d.n,
          greatest((t.length + s.length - d.length) / nullif(t.n + s.n - d.n, 0), 1),
          s.n > 0,
-         array(select d.chunk_no
-                 from ragdb_data.dead_chunk d
-                where d.org_no = v_org and d.scope_no = any (v_scopes) and d.slot_no is null)
+         coalesce(d.unsealed, '{}')
     into v_n, v_length, v_is_sealed, v_dead
     from (select count(*)::float8 as n, coalesce(sum(p.length), 0)::float8 as length
             from ragdb_data.posting p
@@ -208,15 +226,19 @@ begin
                  coalesce(sum(g.length), 0)::float8 as length
             from ragdb_data.segment g
            where g.org_no = v_org and g.scope_no = any (v_scopes)) s,
-         (select count(*)::float8 as n, coalesce(sum(d.length), 0)::float8 as length
+         (select count(d.slot_no)::float8 as n,
+                 coalesce(sum(d.length) filter (where d.slot_no is not null), 0)::float8 as length,
+                 array_agg(d.chunk_no) filter (where d.slot_no is null) as unsealed
             from ragdb_data.dead_chunk d
-           where d.org_no = v_org and d.scope_no = any (v_scopes) and d.slot_no is not null) d;
+           where d.org_no = v_org and d.scope_no = any (v_scopes)) d;
   v_is_wide := v_bodies is not null and v_chunks is null;
   v_left_out := coalesce(cardinality(v_unwanted), 0);
   v_matching := case
     when v_chunks is not null then cardinality(v_chunks)
     when v_is_wide then c_wide + 1
     else v_n - v_left_out end;
+  -- Then both legs return all that matches.
+  v_is_few := v_matching + v_left_out <= c_few;
 
   if v_embedding is not null then
     -- HNSW filters by body alone: phrases leave no more than it takes for the exact scan. Of a few
@@ -225,18 +247,19 @@ begin
       when v_query.phrases is null and v_query.excluded is null
            or v_chunks is null then v_matching + v_left_out
       else least(v_matching, 2000) end;
+    v_asked := case when v_is_few then c_few else v_depth + v_left_out end;
     if v_model_no is null then
       select v.chunk_nos, v.cosines, v.strategy
         into v_vector_chunks, v_cosines, v_strategy
         from ragdb_data._nearest(
-               v_org, v_scopes, v_embedding, v_comparable, v_bodies, v_chunks,
-               v_depth + v_left_out) v;
+               v_org, v_scopes, v_embedding, v_comparable, v_bodies, v_chunks, v_asked,
+               v_version) v;
     else
       select v.chunk_nos, v.cosines, v.strategy
         into v_vector_chunks, v_cosines, v_strategy
         from ragdb_data._nearest_of_model(
                v_org, v_scopes, v_model_no, v_embedding, v_comparable, v_bodies, v_chunks,
-               v_depth + v_left_out) v;
+               v_asked) v;
     end if;
     if v_left_out > 0 then
       select array_agg(v.chunk_no order by v.ordinal), array_agg(v.cosine order by v.ordinal)
@@ -246,7 +269,7 @@ begin
                      with ordinality u(chunk_no, cosine, ordinal)
                where u.chunk_no <> all (v_unwanted)
                order by u.ordinal
-               limit v_depth) v;
+               limit greatest(v_depth, c_few)) v;
     end if;
   end if;
   v_clock := v_clock || clock_timestamp();
@@ -269,7 +292,9 @@ begin
                        and d.slot_no is not null
                        and t.term = any (v_terms)) x
              group by x.term) u;
-    if v_is_wide then
+    if v_is_few and v_chunks is not null then
+      v_sealed_chunks := v_chunks;
+    elsif v_is_wide then
       v_sealed_chunks := ragdb_data._sealed_within(
         v_org, v_scopes, v_terms, v_bodies, v_depth + 20 + v_left_out);
     else
@@ -297,42 +322,14 @@ begin
   end if;
   v_clock := v_clock || clock_timestamp();
 
-  v_is_moved := p_mode = 'hybrid' and v_embedding is not null;
   return query
-  with fused as materialized (
-    select f.*
-      from ragdb_data._fuse(
-             v_org, v_scopes, p_mode, v_terms, v_n, v_length, v_dead, v_chunks,
-             v_sealed_terms, v_sealed_dfs, v_sealed_chunks,
-             v_embedding, v_vector_chunks, v_cosines,
-             v_weights[1], v_weights[2], v_weights[3],
-             case when v_is_moved then greatest(50, p_limit + p_offset) else p_limit end,
-             case when v_is_moved then 0 else p_offset end, v_term_weights, v_model_no) f),
-  moved as materialized (
-    select m.chunk_no, m.cosine
-      from (select array_agg(f.chunk_no order by f.rank) as chunk_nos,
-                   array_agg(f.cosine order by f.rank) as cosines
-              from fused f
-             where v_is_moved) a
-     cross join lateral unnest(
-             a.chunk_nos,
-             ragdb_data._moved_cosines(
-               v_org, v_model_no, v_embedding, a.chunk_nos, a.cosines)) m(chunk_no, cosine)),
-  final as (
-    select f.*, m.cosine as moved_cosine,
-           f.score + coalesce(v_weights[1] * (m.cosine - f.cosine), 0) as final_score
-      from fused f
-      left join moved m on m.chunk_no = f.chunk_no)
-  select case when v_is_moved
-           then (row_number() over (order by f.final_score desc, f.chunk_no))::int4
-           else f.rank end,
-         f.chunk_no, f.final_score, f.lexical, f.lexical_rank,
-         coalesce(f.moved_cosine, f.cosine), f.vector_rank, f.phrase, f.sentence, f.confidence,
-         v_documents, null::jsonb
-    from final f
-   order by 1
-  offset case when v_is_moved then p_offset else 0 end
-   limit p_limit;
+  select f.*, v_documents, null::jsonb, v_language
+    from ragdb_data._fuse(
+           v_org, v_scopes, p_mode, v_terms, v_n, v_length, v_dead, v_chunks,
+           v_sealed_terms, v_sealed_dfs, v_sealed_chunks,
+           v_embedding, v_version, v_vector_chunks, v_cosines, v_is_few,
+           v_weights[1], v_weights[2], v_weights[3], p_limit, p_offset, v_term_weights,
+           v_has_models, v_model_no) f;
   if p_explain then
     documents := v_documents;
     trace := jsonb_build_object(

@@ -41,20 +41,24 @@ create or replace function ragdb_data._snippet(p_content text, p_pattern text)
   set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_hit int4 := regexp_instr(p_content collate "pg_c_utf8", p_pattern, 1, 1, 0, 'i');
+  v_content text collate "pg_c_utf8" := p_content || '';  -- unpacked once
+  v_hit int4 := regexp_instr(v_content, p_pattern, 1, 1, 0, 'i');
   v_start int4 := case when v_hit > 80 then v_hit - 60 else 1 end;
-  v_text text := regexp_replace(
-    substr(p_content, v_start, 240), '\s{2,}|(?! )\s', ' ', 'g');
+  v_text text collate "pg_c_utf8" := substr(v_content, v_start, 240);
 begin
+  v_text := replace(replace(replace(v_text, E'\n', ' '), E'\t', ' '), E'\r', ' ');
+  while strpos(v_text, '  ') > 0 loop
+    v_text := replace(v_text, '  ', ' ');
+  end loop;
   -- Words that the cut went through are left out.
   if v_start > 1 then
     v_text := '… ' || substr(v_text, strpos(v_text, ' ') + 1);
   end if;
-  if v_start + 240 <= length(p_content) then
+  if v_start + 240 <= length(v_content) then
     v_text := left(v_text, length(v_text) - strpos(reverse(v_text), ' ')) || ' …';
   end if;
   v_text := btrim(v_text);
-  return coalesce(regexp_replace(v_text collate "pg_c_utf8", p_pattern, '**\&**', 'gi'), v_text);
+  return coalesce(regexp_replace(v_text, p_pattern, '**\&**', 'gi'), v_text);
 end;
 $$;
 
@@ -95,7 +99,6 @@ as $$
 #variable_conflict use_column
 declare
   v_org int4 := ragdb.current_org_no();
-  v_pattern text;
 begin
   if p_neighbours is null or p_neighbours not between 0 and 20 or p_section is null then
     raise exception 'The neighbours must be 0 to 20.'
@@ -103,38 +106,46 @@ begin
             constraint = 'invalid_option',
             hint = 'p_section => true returns the whole section.';
   end if;
-  v_pattern := ragdb_data._highlight_pattern(
-    (ragdb_data._place(p_workspace, p_language, p_query)).language,
-    concat_ws(' ', ragdb_data._query_text(p_query), array_to_string(p_queries, ' ')));
   return query
-  select s.rank, d.title, ragdb_data._snippet(c.content, v_pattern), s.score, d.url,
-         c.heading_path, c.page, d.id, c.chunk_no,
-         coalesce(a.char_start, c.char_start), coalesce(a.char_end, c.char_end),
-         s.lexical, s.lexical_rank, s.cosine, s.vector_rank, coalesce(a.content, c.content)
-    from ragdb_data._results(
-           p_query, p_limit, p_offset, p_filters, p_mode, p_workspace, p_language,
-           p_queries, p_correct, p_diversity, p_per_document, p_distinct, p_boosts,
-           p_min_score) s
+  with found as materialized (
+    select s.*, d.title, d.url, d.id,
+           c.heading_path, c.page, c.char_start, c.char_end, c.content
+      from ragdb_data._results(
+             p_query, p_limit, p_offset, p_filters, p_mode, p_workspace, p_language,
+             p_queries, p_correct, p_diversity, p_per_document, p_distinct, p_boosts,
+             p_min_score) s
+     cross join lateral (
+       select k.*
+         from ragdb_data.chunk k
+        where k.org_no = v_org and k.chunk_no = s.chunk_no
+       offset 0) c
+     cross join lateral (
+       select d.title, d.url, d.id
+         from ragdb_data.document d
+        where d.org_no = v_org
+          and d.body_no = c.body_no
+          and (s.documents is null or d.document_no = any (s.documents))
+        order by d.document_no
+        limit 1) d)
+  select f.rank, f.title,
+         ragdb_data._snippet(f.content, w.pattern),
+         f.score, f.url, f.heading_path, f.page, f.id, f.chunk_no,
+         coalesce(a.char_start, f.char_start), coalesce(a.char_end, f.char_end),
+         f.lexical, f.lexical_rank, f.cosine, f.vector_rank, coalesce(a.content, f.content)
+    from found f
    cross join lateral (
-     select k.*
-       from ragdb_data.chunk k
-      where k.org_no = v_org and k.chunk_no = s.chunk_no
-     offset 0) c
-   cross join lateral (
-     select d.title, d.url, d.id
-       from ragdb_data.document d
-      where d.org_no = v_org
-        and d.body_no = c.body_no
-        and (s.documents is null or d.document_no = any (s.documents))
-      order by d.document_no
-      limit 1) d
+     select ragdb_data._highlight_pattern(
+              (select min(o.language) from found o),
+              concat_ws(' ', ragdb_data._query_text(p_query),
+                        array_to_string(p_queries, ' '))) as pattern
+     offset 0) w
     -- The condition stands inside, so that nothing is called where it does not hold.
     left join lateral (
       select x.*
-        from ragdb_data._surroundings(v_org, s.chunk_no, p_neighbours, p_section) x
+        from ragdb_data._surroundings(v_org, f.chunk_no, p_neighbours, p_section) x
        where p_neighbours > 0 or p_section
       offset 0) a on true
-   order by s.rank;
+   order by f.rank;
 end;
 $$;
 

@@ -207,6 +207,11 @@ $$;
 comment on function ragdb_data._diversify(int4, int8[], float8[], float8) is
 $$Chunks, best first, in the order of maximal marginal relevance.$$;
 
+-- Its result has changed.
+drop function if exists ragdb_data._results(
+  text, int4, int4, jsonb, text, text, text, text[], boolean, float8, int4, boolean, jsonb,
+  float8, boolean);
+
 create or replace function ragdb_data._results(
   p_query text, p_limit int4, p_offset int4, p_filters jsonb,
   p_mode text, p_workspace text, p_language text,
@@ -218,7 +223,7 @@ create or replace function ragdb_data._results(
     rank int4, chunk_no int8, score float8,
     lexical float8, lexical_rank int4, cosine float8, vector_rank int4,
     phrase float8, sentence float8, confidence float8,
-    documents int8[], boost float8, trace jsonb)
+    documents int8[], boost float8, trace jsonb, language text)
   language plpgsql
   stable
   rows 10
@@ -229,7 +234,7 @@ as $$
 #variable_conflict use_column
 declare
   c_deepest constant int4 := 11000;
-  v_org int4 := ragdb.current_org_no();
+  v_org int4;
   v_queries text[];
   v_is_plain boolean;
   v_window int4;
@@ -243,6 +248,7 @@ declare
   v_order int8[];
   v_trace jsonb;
   v_traced jsonb;
+  v_language text;
   v_is_last boolean;
   v_row ragdb_data.ranked_chunk;
 begin
@@ -262,7 +268,9 @@ begin
     raise exception 'A search has at most 10 alternative queries.'
       using errcode = 'PT422', constraint = 'too_many_queries', hint = 'Leave some out.';
   end if;
-  perform ragdb_data._check_boosts(p_boosts) where p_boosts is not null;
+  if p_boosts is not null then
+    perform ragdb_data._check_boosts(p_boosts);
+  end if;
 
   v_is_plain := coalesce(cardinality(p_queries), 0) = 0
                 and p_diversity = 0 and p_per_document is null and not p_distinct
@@ -270,13 +278,14 @@ begin
   if v_is_plain and (p_offset = 0 or p_limit + p_offset <= 50) then
     return query
     select s.rank, s.chunk_no, s.score, s.lexical, s.lexical_rank, s.cosine, s.vector_rank,
-           s.phrase, s.sentence, s.confidence, s.documents, null::float8, s.trace
+           s.phrase, s.sentence, s.confidence, s.documents, null::float8, s.trace, s.language
       from ragdb_data._search(
              p_query, p_limit, p_offset, p_filters, p_mode, p_workspace, p_language,
              p_explain, p_correct) s;
     return;
   end if;
 
+  v_org := ragdb.current_org_no();
   v_queries := array[p_query] || p_queries;
   v_window := greatest(50, p_limit);
   loop
@@ -290,8 +299,9 @@ begin
                )::ragdb_data.ranked_chunk order by s.rank) filter (where s.rank is not null), '{}'),
              v_query_nos || array_fill(v_no, array[(count(s.rank))::int4]),
              v_is_last and count(s.rank) < v_window,
-             (array_agg(s.trace) filter (where s.rank is null))[1]
-        into v_ranked, v_query_nos, v_is_last, v_traced
+             (array_agg(s.trace) filter (where s.rank is null))[1],
+             case v_no when 1 then min(s.language) else v_language end
+        into v_ranked, v_query_nos, v_is_last, v_traced, v_language
         from ragdb_data._search(
                v_queries[v_no], v_window, 0, p_filters, p_mode, p_workspace, p_language,
                p_explain and v_no = 1, p_correct) s;
@@ -328,7 +338,8 @@ begin
 
   return query
   select u.ordinal::int4, u.chunk_no, u.score, u.lexical, u.lexical_rank, u.cosine,
-         u.vector_rank, u.phrase, u.sentence, u.confidence, u.documents, u.boost, null::jsonb
+         u.vector_rank, u.phrase, u.sentence, u.confidence, u.documents, u.boost, null::jsonb,
+         v_language
     from unnest(v_listed) with ordinality u(
            chunk_no, score, lexical, lexical_rank, cosine, vector_rank, phrase, sentence,
            confidence, documents, document_no, boost, ordinal)
@@ -341,7 +352,7 @@ begin
            null::int4, null::float8, null::float8, null::float8, null::int8[], null::float8,
            v_trace || jsonb_build_object(
              'queries', cardinality(v_queries), 'window', v_window,
-             'left_out', cardinality(v_seen) - cardinality(v_listed));
+             'left_out', cardinality(v_seen) - cardinality(v_listed)), v_language;
   end if;
 end;
 $$;

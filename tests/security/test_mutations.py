@@ -97,6 +97,7 @@ SUPERFLUOUS = {
     "_purge_postings": (2, "finds numbers, and deletes what was found"),
     "_seal_scope": (3, "finds numbers; what is written states the organization"),
     "_sealed_within": (1, "narrows numbers down that were found within the organization"),
+    "_rerank": (1, "reads the words of chunks by their numbers, and tells two figures of each"),
     "_search": (5, "finds numbers, whose rows state the organization, and narrows down"),
     "_reindex": (2, "only locks; what is deleted and inserted states it"),
     "_stale_segments": (2, "decides from numbers which of one's own segments to make anew"),
