@@ -207,7 +207,8 @@ def _chunks_wait_for_their_own_model(connection: Connection, world: World) -> bo
         again = _as_worker(connection, claim)
         connection.execute(
             "insert into ragdb_data.embedding_queue (org_no, model_no, chunk_no)"
-            " select %s, model_no, chunk_no from ragdb_data.embedding_queue where org_no = %s limit 1",
+            " select %s, model_no, chunk_no from ragdb_data.embedding_queue"
+            " where org_no = %s limit 1",
             (acme, globex),
         )
         other = _as_worker(connection, claim)
