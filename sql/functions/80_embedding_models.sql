@@ -122,7 +122,6 @@ declare
   v_definition text;
   v_function text := '_embed_' || p_model_no;
   v_columns text;
-  v_table text;
 begin
   select * into strict v from ai.vectorizer z where z.id = p_vectorizer_id;
   drop view ragdb_data._pgai_view;
@@ -171,9 +170,8 @@ begin
                  ' for values in (%s)', v.queue_table, p_model_no);
   execute format('alter table ragdb_data.embedding_failure attach partition ai.%I'
                  ' for values in (%s)', v.queue_failed_table, p_model_no);
-  foreach v_table in array array[v.queue_table, v.queue_failed_table] loop
-    perform ragdb_private.protect_queue(format('ai.%I', v_table)::regclass);
-  end loop;
+  perform ragdb_private.protect_queue(format('ai.%I', v.queue_table)::regclass, true);
+  perform ragdb_private.protect_queue(format('ai.%I', v.queue_failed_table)::regclass, false);
 end;
 $$;
 

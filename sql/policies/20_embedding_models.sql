@@ -2,7 +2,7 @@
 -- schema, where no request can reach them; they are read and written as partitions of ours, under
 -- our policies. Those on the queues themselves are for the day somebody grants something there.
 
-create or replace function ragdb_private.protect_queue(p_table regclass)
+create or replace function ragdb_private.protect_queue(p_table regclass, p_definer boolean)
   returns void
   language plpgsql
   volatile
@@ -11,15 +11,15 @@ create or replace function ragdb_private.protect_queue(p_table regclass)
 as $$
 begin
   perform ragdb_private.protect(
-    p_table, 'org_no = (select ragdb.current_org_no())', true,
+    p_table, 'org_no = (select ragdb.current_org_no())', p_definer,
     format('(select ragdb_data._may(%L))', 'data:write'));
 end;
 $$;
 
-comment on function ragdb_private.protect_queue(regclass) is
+comment on function ragdb_private.protect_queue(regclass, boolean) is
 $$Row level security of a queue of chunks, or of what failed.
 
-Requests see their organization's rows, and the definer's trigger function writes.$$;
+p_definer: for a queue that pgai's trigger function writes.$$;
 
 do $$
 declare
@@ -29,18 +29,19 @@ declare
   c_nobody constant text := '(select ragdb.current_org_no()) is null';
   c_may constant text := '(select ragdb_data._may(%L))';
   v_table text;
+  v_definer boolean;
 begin
-  for v_table in
-    select p.name
+  for v_table, v_definer in
+    select p.name, false
       from unnest('{ragdb_data.embedding_queue,ragdb_data.embedding_failure}'::text[]) p(name)
     union all
-    select i.inhrelid::regclass::text
+    select i.inhrelid::regclass::text, i.inhparent = 'ragdb_data.embedding_queue'::regclass
       from pg_inherits i
      where i.inhparent in ('ragdb_data.embedding_queue'::regclass,
                            'ragdb_data.embedding_failure'::regclass)
      order by 1
   loop
-    perform ragdb_private.protect_queue(v_table::regclass);
+    perform ragdb_private.protect_queue(v_table::regclass, v_definer);
   end loop;
   for v_table in
     select 'ragdb_data.model_vector'
@@ -81,6 +82,7 @@ begin
   -- The same for everybody, or for nobody but workers.
   perform ragdb_private.protect('ragdb_data.embedding_model', 'true', false);
   perform ragdb_private.protect('ragdb_data.embedding_rate', 'false', false);
+  drop policy tenant on ragdb_data.embedding_rate;
   drop policy if exists worker on ragdb_data.embedding_rate;
   execute format('create policy worker on ragdb_data.embedding_rate to ragdb_worker'
                  ' using (%1$s) with check (%1$s)', c_nobody);

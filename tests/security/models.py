@@ -53,7 +53,7 @@ def embed(populator: Populator, party: Party) -> None:
         populator.connection.execute(statement.encode(), org)
     # Nothing is to be embedded: jobs that come by themselves are in the way of other tests.
     populator.connection.execute(
-        "update ragdb_data.organization_model set is_active = false, backfill = 0"
+        "update ragdb_data.organization_model set is_active = false, backfill = 1"
     )
     populator.connection.execute(
         "insert into ragdb_data.embedding_failure (org_no, model_no, chunk_no, failure_step)"

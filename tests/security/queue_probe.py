@@ -18,6 +18,7 @@ def queue_works(connection: Connection, world: World) -> bool:
         for probe in (
             _claims_are_single, _reports_stay_with_their_job, _only_what_is_due_comes_back,
             _schedules_make_their_own, _contexts_are_their_owners,
+            _chunks_wait_for_their_own_model,
         )
     )  # fmt: skip
 
@@ -187,3 +188,39 @@ def _who_left_one_has_no_context(connection: Connection, world: World, job: Any)
     except psycopg.Error as error:
         return error.sqlstate == "PT403"
     return False
+
+
+def _chunks_wait_for_their_own_model(connection: Connection, world: World) -> bool:
+    claim = "select org_no, payload ->> 'model' from ragdb.claim_jobs('{embedding}', 9) order by 1"
+    acme, globex = world.acme.org_no, world.globex.org_no
+    with rolled_back(connection):
+        connection.execute("delete from ragdb_data.job where queue = 'embedding'")
+        connection.execute(
+            "update ragdb_data.organization_model set is_active = true, backfill = 0"
+        )
+        connection.execute("delete from ragdb_data.embedding_queue where org_no = %s", (acme,))
+        connection.execute(
+            "delete from ragdb_data.embedding_queue where model_no <> (select min(model_no)"
+            " from ragdb_data.embedding_model)"
+        )
+        first = _as_worker(connection, claim)
+        again = _as_worker(connection, claim)
+        connection.execute(
+            "insert into ragdb_data.embedding_queue (org_no, model_no, chunk_no)"
+            " select %s, model_no, chunk_no from ragdb_data.embedding_queue"
+            " where org_no = %s limit 1",
+            (acme, globex),
+        )
+        other = _as_worker(connection, claim)
+        reserve = (
+            "select ragdb.reserve_embedding(min(model_no), 1, 1) from ragdb_data.embedding_model"
+        )
+        free = _as_worker(connection, reserve)
+        _as_worker(
+            connection,
+            "select ragdb.block_embedding(min(model_no), 60) from ragdb_data.embedding_model",
+        )
+        [(blocked,)] = _as_worker(connection, reserve)
+        return (first, again, other, free, blocked > 0) == (
+            [(globex, "small")], [], [(acme, "small")], [(0,)], True,
+        )  # fmt: skip

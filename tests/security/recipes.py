@@ -475,7 +475,7 @@ class Recipes:
             "_store_embeddings p_chunks": chunks,
             "_forget_model_vectors p_chunks": chunks,
             "p_hashes text[]": (self.hashes, []),
-            "p_hashes bytea[]": ([b"\0" * 32] * len(own.chunk_nos), []),
+            "p_hashes bytea[]": ([bytes.fromhex(h) for h in self.hashes], []),
             "p_embeddings text[]": (vectors, []),
             "p_embeddings public.halfvec[]": (vectors, []),
             "finish_query_embedding p_queries": (["vault"] * len(own.chunk_nos), []),
