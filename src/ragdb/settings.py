@@ -47,6 +47,8 @@ class Settings:
     rerank_model: str | None
     rerank_api_key: str | None = field(repr=False)
     rerank_timeout: float
+    embedding_threads: int | None
+    """Of the local model; by default half of the processors."""
     listen_addresses: str
     port: int
     http_host: str
@@ -80,6 +82,7 @@ def load(home: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
         rerank_model=reader.text("rerank_model", "RAGDB_RERANK_MODEL"),
         rerank_api_key=reader.secret("rerank_api_key", "RAGDB_RERANK_API_KEY"),
         rerank_timeout=reader.seconds("rerank_timeout", "RAGDB_RERANK_TIMEOUT", 10.0),
+        embedding_threads=reader.threads("embedding_threads", "RAGDB_EMBEDDING_THREADS"),
         listen_addresses=reader.addresses("listen_addresses", "RAGDB_LISTEN_ADDRESSES"),
         port=reader.port("port", "RAGDB_PORT", 5432),
         http_host=reader.text("http_host", "RAGDB_HTTP_HOST") or "127.0.0.1",
@@ -185,6 +188,14 @@ class _Reader:
         if not 0 < seconds < 86_400:
             raise SettingsError(f"{variable} must be a number of seconds above 0, not {value!r}.")
         return seconds
+
+    def threads(self, name: str, variable: str) -> int | None:
+        value = self.text(name, variable)
+        if value is None:
+            return None
+        if not re.fullmatch(r"[0-9]{1,3}", value) or not 0 < int(value) <= 256:
+            raise SettingsError(f"{variable} must be a number from 1 to 256, not {value!r}.")
+        return int(value)
 
     def port(self, name: str, variable: str, default: int) -> int:
         value = self.text(name, variable)

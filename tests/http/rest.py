@@ -25,7 +25,8 @@ import sys
 from ragdb import settings
 from ragdb.http.server import serve
 
-serve(settings.load(), "127.0.0.1", int(sys.argv[1]))
+with_embeddings = "--embeddings" in sys.argv
+serve(settings.load(), "127.0.0.1", int(sys.argv[1]), with_embeddings=with_embeddings)
 """
 
 WORK = """
@@ -108,12 +109,14 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def launch(database_url: str, port: int, stderr: Path, **environ: str) -> subprocess.Popen[bytes]:
+def launch(
+    database_url: str, port: int, stderr: Path, *options: str, **environ: str
+) -> subprocess.Popen[bytes]:
     """Start the service and do not wait for it."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAGDB_")}
     with stderr.open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", SERVE, str(port)],
+            [sys.executable, "-W", "error", "-c", SERVE, str(port), *options],
             stderr=log,
             env=own
             | {"RAGDB_DATABASE_URL": database_url, "RAGDB_HOME": str(stderr.parent)}
@@ -122,12 +125,14 @@ def launch(database_url: str, port: int, stderr: Path, **environ: str) -> subpro
 
 
 @contextmanager
-def running(database_url: str, directory: Path, **environ: str) -> Iterator[Service]:
+def running(
+    database_url: str, directory: Path, *options: str, **environ: str
+) -> Iterator[Service]:
     """The service for as long as the block runs."""
     port = free_port()
     service = Service(
         f"http://127.0.0.1:{port}",
-        launch(database_url, port, directory / "stderr", **environ),
+        launch(database_url, port, directory / "stderr", *options, **environ),
         directory / "stderr",
     )
     try:

@@ -32,8 +32,11 @@ from ragdb.http.events import JobEvents
 from ragdb.settings import Settings, SettingsError
 
 
-def create_app(settings: Settings) -> Litestar:
-    """The service for the database that the settings name; raises SettingsError for none."""
+def create_app(settings: Settings, with_embeddings: bool = False) -> Litestar:
+    """The service for the database that the settings name; raises SettingsError for none.
+
+    With embeddings, the local model too: raises RagdbError where it is not installed.
+    """
     if settings.database_url is None:
         raise SettingsError("RAGDB_DATABASE_URL: no database is configured. Run: ragdb init")
     pool = Pool(settings.database_url)
@@ -67,7 +70,14 @@ def create_app(settings: Settings) -> Litestar:
         after_response=auth.record_use,
     )
     app = Litestar(
-        route_handlers=[api, health.live, health.ready, health.health, openapi.assets()],
+        route_handlers=[
+            api,
+            *_local_model(settings, with_embeddings),
+            health.live,
+            health.ready,
+            health.health,
+            openapi.assets(),
+        ],
         lifespan=[opened],
         state=State(
             {
@@ -85,3 +95,13 @@ def create_app(settings: Settings) -> Litestar:
     )
     app.asgi_handler = Envelope(files.FormsToUploads(app.asgi_handler))
     return app
+
+
+def _local_model(settings: Settings, is_wanted: bool) -> list[Router]:
+    """The operations of the local model, which takes a second to load."""
+    if not is_wanted:
+        return []
+    from ragdb.embeddings.minilm import MiniLM
+    from ragdb.http import embeddings
+
+    return [embeddings.router(MiniLM(settings.embedding_threads))]

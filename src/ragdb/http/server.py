@@ -16,18 +16,24 @@ from granian.server import Server
 from litestar import Litestar
 
 from ragdb import __version__
+from ragdb.embeddings import minilm
 from ragdb.http import logs
 from ragdb.http.app import create_app
 from ragdb.settings import Settings, SettingsError
 from ragdb.startup import require_current
 
 
-def serve(settings: Settings, host: str, port: int, workers: int = 1) -> None:
+def serve(
+    settings: Settings, host: str, port: int, workers: int = 1, with_embeddings: bool = False
+) -> None:
     """Serve until SIGTERM or SIGINT; requests that have begun are finished.
 
     Never migrates: raises VersionMismatch for a database that is not of this version, RagdbError
-    where there is none to ask, SettingsError where none is configured or the address is taken.
+    where there is none to ask or no model to embed with, SettingsError where none is configured or
+    the address is taken.
     """
+    if with_embeddings:
+        minilm.require()
     if settings.database_url is None:
         raise SettingsError("RAGDB_DATABASE_URL: no database is configured. Run: ragdb init")
     require_current(settings.database_url)
@@ -42,13 +48,14 @@ def serve(settings: Settings, host: str, port: int, workers: int = 1) -> None:
         log_dictconfig=logs.CONFIG,
     )
     server.on_startup(partial(_announce, host, port))
-    server.serve(target_loader=partial(_load, settings, os.getpid()), wrap_loader=False)
+    loader = partial(_load, settings, os.getpid(), with_embeddings)
+    server.serve(target_loader=loader, wrap_loader=False)
 
 
-def _load(settings: Settings, parent: int) -> Litestar:
+def _load(settings: Settings, parent: int, with_embeddings: bool) -> Litestar:
     """The application, in a worker process that does not outlive its parent."""
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
-    return create_app(settings)
+    return create_app(settings, with_embeddings)
 
 
 def _follow(parent: int) -> None:
