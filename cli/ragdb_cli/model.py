@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from psycopg.rows import DictRow
 
 TABLE = "table"
+LOCAL = "minilm"
 METRICS = ("ndcg_10", "recall_10", "recall_100", "mrr", "map")
 _QUERIES_AT_ONCE = 500
 
@@ -104,9 +105,35 @@ def use(session: Session, name: str) -> None:
 
     Called again, it looks for chunks that were missed.
     """
+    _use(session, name)
+
+
+@cli.command("upgrade")
+@click.option("--url", help="Of a `ragdb serve --embeddings`, where workers have no model.")
+@click.option("--api-key-name", metavar="VARIABLE", help="Where workers find an API key for it.")
+@click.pass_obj
+def upgrade(session: Session, url: str | None, api_key_name: str | None) -> None:
+    """Have MiniLM embed all chunks: better vectors in the same space, on this machine.
+
+    They replace the table's in place while searches go on, and queries stay look-ups in the table.
+    `ragdb worker` does it, in itself or at an endpoint. The first time it registers the model,
+    which only an operator may. To undo: ragdb model leave minilm
+    """
+    from ragdb.embeddings import minilm
+
     with session.member() as client:
-        client.call("use_embedding_model", p_name=name)
-    _say(session, {"used": name}, f"Workers embed with {name}. See: ragdb model status {name}")
+        is_known = any(row["name"] == LOCAL for row in client.read("embedding_models"))
+    if not is_known:
+        if url is None:
+            minilm.require()
+        with session.operator() as client:
+            client.call(
+                "register_embedding_model",
+                p_name=LOCAL, p_protocol="openai" if url else "local", p_url=url or "local:",
+                p_model=minilm.table_model(), p_dimensions=minilm.PROJECTED,
+                p_table=minilm.table_model(), p_api_key_name=api_key_name,
+            )  # fmt: skip
+    _use(session, LOCAL)
 
 
 @cli.command("leave")
@@ -188,6 +215,12 @@ def compare(session: Session, dataset: str, names: tuple[str, ...], workspace: s
         for row in rows
     ]
     session.output.table(shown, ("model", "mode", "queries", *METRICS))
+
+
+def _use(session: Session, name: str) -> None:
+    with session.member() as client:
+        client.call("use_embedding_model", p_name=name)
+    _say(session, {"used": name}, f"Workers embed with {name}. See: ragdb model status {name}")
 
 
 def _named(name: str, rows: list[DictRow]) -> DictRow:

@@ -32,6 +32,7 @@ def cli(session: Session, slots: int, queues: tuple[str, ...], grace: float) -> 
     import asyncio
     import logging.config
 
+    from ragdb.embeddings.local import SHARED
     from ragdb.errors import Problem, RagdbError
     from ragdb.http import logs
     from ragdb.startup import require_current
@@ -47,4 +48,5 @@ def cli(session: Session, slots: int, queues: tuple[str, ...], grace: float) -> 
         )  # fmt: skip
     require_current(url)
     logging.config.dictConfig(logs.CONFIG)
+    SHARED.threads = session.settings.embedding_threads
     asyncio.run(Worker(url, slots=slots, queues=queues or QUEUES, grace=grace).run())

@@ -1,5 +1,29 @@
 -- Before the ranking: the language a query is read in, and the vector leg.
 
+create or replace function ragdb_data._table_scale(p_org_no int4)
+  returns float8
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+as $$
+begin
+  return case when exists (
+                select
+                  from ragdb_data.organization_model m
+                  join ragdb_data.embedding_model e on e.model_no = m.model_no
+                 where m.org_no = p_org_no and e.table_model is not null)
+           then 0.85::float8
+           else 1.0::float8 end;
+end;
+$$;
+
+comment on function ragdb_data._table_scale(int4) is
+$$What cosines of the table's vectors are multiplied by: 1, or less where a model replaces these
+vectors by its own. Query and table vector are sums of the same rows, and look nearer than they are.$$;
+
 create or replace function ragdb_data._nearest(
   p_org_no int4, p_scopes int4[], p_embedding public.halfvec, p_matching int8,
   p_bodies int8[], p_chunks int8[], p_depth int4,
@@ -20,7 +44,9 @@ declare
   c_exact constant int4 := 10000;
   c_share constant int4 := 8;
   v_version constant int4 := ragdb_data._embedding_version();
+  v_scale constant float8 := ragdb_data._table_scale(p_org_no);
   v_vectors float8;
+  v_models int2[];
 begin
   strategy := 'none';
   if p_matching > c_small then
@@ -40,9 +66,11 @@ begin
       perform set_config('hnsw.ef_search', '400', true);
     end if;
     select array_agg(v.chunk_no order by v.distance, v.chunk_no),
-           array_agg(1 - v.distance order by v.distance, v.chunk_no)
-      into chunk_nos, cosines
-      from ((select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
+           array_agg(1 - v.distance order by v.distance, v.chunk_no),
+           array_agg(v.model_no order by v.distance, v.chunk_no)
+      into chunk_nos, cosines, v_models
+      from ((select e.chunk_no, e.model_no,
+                    e.embedding operator(public.<=>) p_embedding as distance
                from ragdb_data.chunk_vector e
               where e.org_no = p_org_no
                 and e.version = v_version
@@ -52,7 +80,8 @@ begin
               order by e.embedding operator(public.<=>) p_embedding
               limit p_depth)
             union all
-            (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
+            (select e.chunk_no, e.model_no,
+                    e.embedding operator(public.<=>) p_embedding as distance
                from ragdb_data.chunk_vector e
               where e.org_no = p_org_no
                 and e.version = v_version
@@ -68,9 +97,11 @@ begin
     strategy := case strategy when 'hnsw' then 'exact after hnsw' else 'exact' end;
     if p_chunks is null then
       select array_agg(v.chunk_no order by v.distance, v.chunk_no),
-             array_agg(1 - v.distance order by v.distance, v.chunk_no)
-        into chunk_nos, cosines
-        from (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
+             array_agg(1 - v.distance order by v.distance, v.chunk_no),
+             array_agg(v.model_no order by v.distance, v.chunk_no)
+        into chunk_nos, cosines, v_models
+        from (select e.chunk_no, e.model_no,
+                     e.embedding operator(public.<=>) p_embedding as distance
                 from ragdb_data.chunk_vector e
                where e.org_no = p_org_no
                  and e.version = v_version
@@ -80,9 +111,11 @@ begin
                limit p_depth) v;
     else
       select array_agg(v.chunk_no order by v.distance, v.chunk_no),
-             array_agg(1 - v.distance order by v.distance, v.chunk_no)
-        into chunk_nos, cosines
-        from (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
+             array_agg(1 - v.distance order by v.distance, v.chunk_no),
+             array_agg(v.model_no order by v.distance, v.chunk_no)
+        into chunk_nos, cosines, v_models
+        from (select e.chunk_no, e.model_no,
+                     e.embedding operator(public.<=>) p_embedding as distance
                 from ragdb_data.chunk_vector e
                where e.org_no = p_org_no
                  and e.version = v_version
@@ -90,6 +123,14 @@ begin
                order by (e.embedding operator(public.<=>) p_embedding) + 0, e.chunk_no
                limit p_depth) v;
     end if;
+  end if;
+  if v_scale < 1 and 0 = any (v_models) then
+    select array_agg(u.chunk_no order by u.cosine desc, u.chunk_no),
+           array_agg(u.cosine order by u.cosine desc, u.chunk_no)
+      into chunk_nos, cosines
+      from (select f.chunk_no,
+                   f.cosine * case f.model_no when 0 then v_scale else 1 end as cosine
+              from unnest(chunk_nos, cosines, v_models) f(chunk_no, cosine, model_no)) u;
   end if;
 end;
 $$;

@@ -44,6 +44,7 @@ declare
                                     union
                                     select unnest(p_vector_chunks)) end;
   v_version int4 := ragdb_data._embedding_version();
+  v_table_scale float8 := ragdb_data._table_scale(p_org_no);
   v_confidence float8[] := ragdb_data._confidence(p_org_no, p_model_no, v_version);
 begin
   select array_agg(u.term), array_agg(u.frequency)
@@ -141,7 +142,9 @@ begin
            coalesce(c.cosine, e.cosine) as cosine
       from candidate c
       left join (
-        select v.chunk_no, 1 - (v.embedding operator(public.<=>) p_embedding) as cosine
+        select v.chunk_no,
+               (1 - (v.embedding operator(public.<=>) p_embedding))
+               * case v.model_no when 0 then v_table_scale else 1 end as cosine
           from ragdb_data.chunk_vector v
          where p_mode = 'hybrid'
            and p_model_no is null

@@ -90,7 +90,7 @@ begin
             hint = 'Switch to another first: select ragdb.switch_embedding_model(null);';
   end if;
   update ragdb_data.organization_model m
-     set is_active = false, served_before = false
+     set is_active = false, served_before = false, is_complete = false
    where m.org_no = v_org and m.model_no = v_model.model_no;
   delete from ragdb_data.embedding_queue q
    where q.org_no = v_org and q.model_no = v_model.model_no;

@@ -18,6 +18,9 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 import msgspec
 
+from ragdb.embeddings.local import SHARED
+from ragdb.errors import RagdbError
+
 _MOST_BYTES_OF_A_NUMBER = 32
 _OVERHEAD = 1_000_000
 _PAUSE = 10.0
@@ -99,7 +102,7 @@ def client() -> httpx.AsyncClient:
 async def embed(http: httpx.AsyncClient, provider: Provider, texts: Sequence[str]) -> Embedded:
     """The vectors of texts; raises TextRefused, Busy or another ProviderError."""
     if provider.protocol == "local":
-        return await _local(texts)
+        return await _local(provider, texts)
     try:
         async with asyncio.timeout(provider.timeout):
             response = await _post(http, provider, texts)
@@ -142,8 +145,15 @@ def api_key(name: str | None) -> str | None:
     raise ProviderError(f"the environment variable {name} is not set here", _LONG)
 
 
-async def _local(texts: Sequence[str]) -> Embedded:
-    raise ProviderError("this process has no model of its own", _LONG)
+async def _local(provider: Provider, texts: Sequence[str]) -> Embedded:
+    """The transformer of this very process: nothing leaves it."""
+    try:
+        vectors, tokens = await SHARED.embed(texts, provider.model, provider.dimensions)
+    except RagdbError as error:
+        if error.problem.retry_after is not None:
+            raise Busy(error.problem.message, error.problem.retry_after) from error
+        raise ProviderError(error.problem.message, _LONG) from error
+    return Embedded([_written(vector) for vector in vectors], tokens)
 
 
 async def _post(

@@ -11,12 +11,14 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from ragdb.db import Pool
+from ragdb.embeddings.local import SHARED
 from ragdb.http import (
     answers,
     auth,
     body,
     chunking,
     documents,
+    embeddings,
     feedback,
     files,
     health,
@@ -39,6 +41,7 @@ def create_app(settings: Settings, with_embeddings: bool = False) -> Litestar:
     """
     if settings.database_url is None:
         raise SettingsError("RAGDB_DATABASE_URL: no database is configured. Run: ragdb init")
+    SHARED.threads = settings.embedding_threads
     pool = Pool(settings.database_url)
     events = JobEvents(settings.database_url)
 
@@ -72,7 +75,7 @@ def create_app(settings: Settings, with_embeddings: bool = False) -> Litestar:
     app = Litestar(
         route_handlers=[
             api,
-            *_local_model(settings, with_embeddings),
+            *([embeddings.router()] if with_embeddings else []),
             health.live,
             health.ready,
             health.health,
@@ -95,13 +98,3 @@ def create_app(settings: Settings, with_embeddings: bool = False) -> Litestar:
     )
     app.asgi_handler = Envelope(files.FormsToUploads(app.asgi_handler))
     return app
-
-
-def _local_model(settings: Settings, is_wanted: bool) -> list[Router]:
-    """The operations of the local model, which takes a second to load."""
-    if not is_wanted:
-        return []
-    from ragdb.embeddings.minilm import MiniLM
-    from ragdb.http import embeddings
-
-    return [embeddings.router(MiniLM(settings.embedding_threads))]

@@ -1,17 +1,14 @@
 """The local model behind the interface of OpenAI's embeddings, for `ragdb serve --embeddings`.
 
-Whoever has an API key may use it; nothing of what is sent is stored. The network runs in a thread,
-a few texts at a time, so that a query need not wait for somebody's whole batch.
+Whoever has an API key may use it; nothing of what is sent is stored.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
-from anyio import CapacityLimiter, to_thread
 from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException
@@ -19,7 +16,8 @@ from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody
 from msgspec import Meta
 
-from ragdb.embeddings.minilm import DIMENSIONS, MAX_TOKENS, MODEL, PROJECTED, MiniLM, table_model
+from ragdb.embeddings.local import SHARED, sizes
+from ragdb.embeddings.minilm import DIMENSIONS, MAX_TOKENS, MODEL, PROJECTED, table_model
 from ragdb.errors import Problem, RagdbError
 from ragdb.http import auth, problems
 from ragdb.http.auth import Identity, Session
@@ -27,10 +25,6 @@ from ragdb.http.models import described
 
 MOST_INPUTS = 256
 MAX_BODY = 4_000_000
-_TURN = 8
-_MOST_WAITING = 64
-
-Floats = list[float]
 
 
 class EmbeddingsRequest(msgspec.Struct, kw_only=True):
@@ -121,46 +115,6 @@ class Failed(msgspec.Struct):
     error: Failure
 
 
-class Embedder:
-    """The model of this process, and who waits for it."""
-
-    def __init__(self, model: MiniLM) -> None:
-        self._model = model
-        self._one = CapacityLimiter(1)
-        self._waiting = 0
-
-    async def embed(self, texts: Sequence[str], dimensions: int) -> tuple[list[Floats], int]:
-        """Vectors and the number of tokens read; raises RagdbError when too many wait."""
-        if self._waiting >= _MOST_WAITING:
-            raise RagdbError(
-                Problem(
-                    429, "too_many_requests", "Too many requests wait for the model.",
-                    "Try again in a moment.", retry_after=1,
-                )
-            )  # fmt: skip
-        vectors: list[Floats] = []
-        read = 0
-        self._waiting += 1
-        try:
-            for first in range(0, len(texts), _TURN):
-                turn = texts[first : first + _TURN]
-                rows, tokens = await to_thread.run_sync(
-                    self._run, turn, dimensions, limiter=self._one
-                )
-                vectors += rows
-                read += tokens
-        finally:
-            self._waiting -= 1
-        return vectors, read
-
-    def _run(self, texts: Sequence[str], dimensions: int) -> tuple[list[Floats], int]:
-        encoded = self._model.encode(texts)
-        vectors = encoded.vectors
-        if dimensions == PROJECTED:
-            vectors = self._model.project(vectors)
-        return vectors.tolist(), encoded.tokens
-
-
 _RESPONSES = {
     status: ResponseSpec(Failed, description=description, generate_examples=False)
     for status, description in {
@@ -190,7 +144,6 @@ _RESPONSES = {
 async def create(
     data: JSONBody[EmbeddingsRequest],
     session: NamedDependency[Session],
-    embedder: NamedDependency[Embedder],
 ) -> Embeddings:
     """Embed texts with all-MiniLM-L6-v2, on this machine.
 
@@ -198,10 +151,10 @@ async def create(
     the embedding table may stand beside those that the database makes itself.
     """
     await session.call("whoami", returning=Identity, read_only=True)
-    model, dimensions = _wanted(data.model, data.dimensions)
     if data.encoding_format not in (None, "float", "base64"):
         raise _refused("unknown_encoding_format", "encoding_format is float or base64.")
-    vectors, tokens = await embedder.embed(_texts(data.input), dimensions)
+    model = data.model or table_model()
+    vectors, tokens = await SHARED.embed(_texts(data.input), model, data.dimensions)
     return Embeddings(
         [
             Embedding(n, _base64(vector) if data.encoding_format == "base64" else vector)
@@ -222,7 +175,7 @@ async def create(
 async def models(session: NamedDependency[Session]) -> Models:
     """The names of the models that embed texts here."""
     await session.call("whoami", returning=Identity, read_only=True)
-    return Models([Model(table_model()), Model(MODEL)])
+    return Models([Model(name) for name in sizes()])
 
 
 def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Failed]:
@@ -238,39 +191,17 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Faile
     )
 
 
-def router(model: MiniLM) -> Router:
-    """The operations below /v1, for a loaded model."""
-    embedder = Embedder(model)
+def router() -> Router:
+    """The operations below /v1; loads the model, raises RagdbError where there is none."""
+    SHARED.load()
     return Router(
         "/v1",
         route_handlers=[create, models],
         guards=[auth.require_key],
-        dependencies={
-            "session": Provide(auth.provide_session, sync_to_thread=False),
-            "embedder": Provide(lambda: embedder, sync_to_thread=False),
-        },
+        dependencies={"session": Provide(auth.provide_session, sync_to_thread=False)},
         after_response=auth.record_use,
         exception_handlers={Exception: respond, HTTPException: respond},
     )
-
-
-def _wanted(model: str | None, dimensions: int | None) -> tuple[str, int]:
-    """The model and how its vectors are wanted."""
-    sizes = {table_model(): (PROJECTED,), MODEL: (DIMENSIONS, PROJECTED)}
-    model = model or table_model()
-    if model not in sizes:
-        raise RagdbError(
-            Problem(
-                404, "unknown_model", f"There is no model {model}.", f"One of: {', '.join(sizes)}"
-            )
-        )
-    dimensions = dimensions or sizes[model][0]
-    if dimensions not in sizes[model]:
-        raise _refused(
-            "unknown_dimensions", f"{model} has no vectors of {dimensions} dimensions.",
-            f"One of: {', '.join(map(str, sizes[model]))}",
-        )  # fmt: skip
-    return model, dimensions
 
 
 def _texts(given: str | list[Any]) -> list[str]:
@@ -289,7 +220,7 @@ def _texts(given: str | list[Any]) -> list[str]:
     return found
 
 
-def _base64(vector: Floats) -> str:
+def _base64(vector: list[float]) -> str:
     import numpy
 
     return base64.b64encode(numpy.array(vector, "<f4").tobytes()).decode("ascii")
