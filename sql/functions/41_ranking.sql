@@ -121,6 +121,7 @@ declare
   v_strategy text := 'none';
   v_vector_chunks int8[];
   v_cosines float8[];
+  v_is_moved boolean;
   v_clock timestamptz[] := array[clock_timestamp()];
 begin
   if p_query is null or p_query !~ '\S' then
@@ -296,14 +297,42 @@ begin
   end if;
   v_clock := v_clock || clock_timestamp();
 
+  v_is_moved := p_mode = 'hybrid' and v_embedding is not null;
   return query
-  select f.*, v_documents, null::jsonb
-    from ragdb_data._fuse(
-           v_org, v_scopes, p_mode, v_terms, v_n, v_length, v_dead, v_chunks,
-           v_sealed_terms, v_sealed_dfs, v_sealed_chunks,
-           v_embedding, v_vector_chunks, v_cosines,
-           v_weights[1], v_weights[2], v_weights[3], p_limit, p_offset, v_term_weights,
-           v_model_no) f;
+  with fused as materialized (
+    select f.*
+      from ragdb_data._fuse(
+             v_org, v_scopes, p_mode, v_terms, v_n, v_length, v_dead, v_chunks,
+             v_sealed_terms, v_sealed_dfs, v_sealed_chunks,
+             v_embedding, v_vector_chunks, v_cosines,
+             v_weights[1], v_weights[2], v_weights[3],
+             case when v_is_moved then greatest(50, p_limit + p_offset) else p_limit end,
+             case when v_is_moved then 0 else p_offset end, v_term_weights, v_model_no) f),
+  moved as materialized (
+    select m.chunk_no, m.cosine
+      from (select array_agg(f.chunk_no order by f.rank) as chunk_nos,
+                   array_agg(f.cosine order by f.rank) as cosines
+              from fused f
+             where v_is_moved) a
+     cross join lateral unnest(
+             a.chunk_nos,
+             ragdb_data._moved_cosines(
+               v_org, v_model_no, v_embedding, a.chunk_nos, a.cosines)) m(chunk_no, cosine)),
+  final as (
+    select f.*, m.cosine as moved_cosine,
+           f.score + coalesce(v_weights[1] * (m.cosine - f.cosine), 0) as final_score
+      from fused f
+      left join moved m on m.chunk_no = f.chunk_no)
+  select case when v_is_moved
+           then (row_number() over (order by f.final_score desc, f.chunk_no))::int4
+           else f.rank end,
+         f.chunk_no, f.final_score, f.lexical, f.lexical_rank,
+         coalesce(f.moved_cosine, f.cosine), f.vector_rank, f.phrase, f.sentence, f.confidence,
+         v_documents, null::jsonb
+    from final f
+   order by 1
+  offset case when v_is_moved then p_offset else 0 end
+   limit p_limit;
   if p_explain then
     documents := v_documents;
     trace := jsonb_build_object(
