@@ -46,6 +46,10 @@ METRICS = {
     "--plain", is_flag=True,
     help="Index as BM25 is usually given it: titles as text, documents in one piece.",
 )  # fmt: skip
+@click.option(
+    "--embeddings", metavar="MODEL",
+    help="Embed the set with a model in use first, such as minilm; with --keep only once.",
+)  # fmt: skip
 @click.option("--keep", is_flag=True, help="Keep the workspace; the next run finds it loaded.")
 @click.pass_obj
 def cli(
@@ -57,6 +61,7 @@ def cli(
     compare: str | None,
     language: str,
     plain: bool,
+    embeddings: str | None,
     keep: bool,
 ) -> None:
     """Measure search on a set of queries with known answers.
@@ -78,7 +83,7 @@ def cli(
     if compare is not None:
         asked["compare"] = compare
     rows: list[dict[str, Any]] = []
-    with _workspace(session, held, keep), session.member() as client:
+    with _workspace(session, held, keep, embeddings), session.member() as client:
         for config in configs or ({},):
             with session.output.status(f"Measuring {held.name}"):
                 measured = client.call(
@@ -89,10 +94,12 @@ def cli(
 
 
 @contextmanager
-def _workspace(session: Session, held: EvaluationSet, keep: bool) -> Generator[None]:
+def _workspace(
+    session: Session, held: EvaluationSet, keep: bool, model: str | None
+) -> Generator[None]:
     """The set in a workspace of its own, which goes even when the run is interrupted."""
     from ragdb.errors import RagdbError
-    from ragdb.evaluation import load
+    from ragdb.evaluation import embed, load
 
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -108,6 +115,10 @@ def _workspace(session: Session, held: EvaluationSet, keep: bool) -> Generator[N
                     raise
                 session.output.note(f"The workspace {held.workspace} is there from before.")
             load(held, client.call, held.workspace, shown.advance)
+            if model is not None:
+                import asyncio
+
+                asyncio.run(embed(client.call, model, shown.advance))
         yield
     finally:
         signal.signal(signal.SIGTERM, before)

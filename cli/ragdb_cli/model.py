@@ -132,6 +132,7 @@ def upgrade(session: Session, url: str | None, api_key_name: str | None) -> None
                 p_name=LOCAL, p_protocol="openai" if url else "local", p_url=url or "local:",
                 p_model=minilm.table_model(), p_dimensions=minilm.PROJECTED,
                 p_table=minilm.table_model(), p_api_key_name=api_key_name,
+                p_options={"confidence": list(minilm.CONFIDENCE)},
             )  # fmt: skip
     _use(session, LOCAL)
 

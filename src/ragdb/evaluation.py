@@ -14,9 +14,12 @@ from itertools import islice
 from pathlib import Path
 from typing import cast
 
+import msgspec
 from psycopg.types.json import Jsonb
 
 from ragdb import ingest
+from ragdb.embeddings.provider import Provider, ProviderError, client
+from ragdb.embeddings.provider import embed as provide
 from ragdb.errors import Problem, RagdbError
 from ragdb.ingest import Call
 from ragdb.reading import Document
@@ -129,6 +132,36 @@ def load(
             "put_judgements",
             p_dataset=held.name, p_judgements=Jsonb(judged), p_workspace=workspace,
         )  # fmt: skip
+
+
+async def embed(call: Call, model: str, advance: Callable[[int, str], None]) -> None:
+    """Have a model that the organization uses embed what waits for it. Raises RagdbError."""
+    embedded = 0
+    async with client() as http:
+        while True:
+            [work] = call("begin_embedding", p_name=model)
+            if work["state"] == "done":
+                return
+            if work["state"] == "wait":
+                raise RagdbError(
+                    Problem(503, "embedding_model_unavailable", f"{model} cannot be asked now.")
+                )
+            provider = msgspec.convert(work["model"], Provider)
+            for first in range(0, len(work["texts"]), provider.batch_size):
+                batch = slice(first, first + provider.batch_size)
+                try:
+                    found = await provide(http, provider, work["texts"][batch])
+                except ProviderError as error:
+                    raise RagdbError(
+                        Problem(503, "embedding_model_unavailable", f"{model}: {error}.")
+                    ) from error
+                call(
+                    "finish_embedding", p_name=model, p_chunks=work["chunk_nos"][batch],
+                    p_hashes=work["hashes"][batch], p_embeddings=found.vectors,
+                    p_tokens=found.tokens,
+                )  # fmt: skip
+                embedded += len(found.vectors)
+                advance(0, f"{embedded} chunks embedded")
 
 
 def _records(path: Path) -> Generator[tuple[bytes, dict[str, object]]]:

