@@ -48,7 +48,7 @@ METRICS = {
 )  # fmt: skip
 @click.option(
     "--embeddings", metavar="MODEL",
-    help="Embed the set with a model in use first, such as minilm; with --keep only once.",
+    help="Wait until workers have embedded the set with MODEL, such as minilm.",
 )  # fmt: skip
 @click.option("--keep", is_flag=True, help="Keep the workspace; the next run finds it loaded.")
 @click.pass_obj
@@ -99,7 +99,7 @@ def _workspace(
 ) -> Generator[None]:
     """The set in a workspace of its own, which goes even when the run is interrupted."""
     from ragdb.errors import RagdbError
-    from ragdb.evaluation import embed, load
+    from ragdb.evaluation import await_vectors, load
 
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -116,9 +116,7 @@ def _workspace(
                 session.output.note(f"The workspace {held.workspace} is there from before.")
             load(held, client.call, held.workspace, shown.advance)
             if model is not None:
-                import asyncio
-
-                asyncio.run(embed(client.call, model, shown.advance))
+                await_vectors(client.read, model, shown.advance)
         yield
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -7,24 +7,23 @@ The database measures; here files are read and batches are sent.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-import msgspec
 from psycopg.types.json import Jsonb
 
 from ragdb import ingest
-from ragdb.embeddings.provider import Provider, ProviderError, client
-from ragdb.embeddings.provider import embed as provide
 from ragdb.errors import Problem, RagdbError
 from ragdb.ingest import Call
 from ragdb.reading import Document
 
 BATCH_QUERIES = 1000
+_PAUSE = 0.5
 
 # What BM25 is usually given: the title as the beginning of the text, and a document in one piece.
 _PLAIN = {"chunker": "recursive", "size": 100_000, "overlap": 0, "unit": "characters"}
@@ -134,34 +133,25 @@ def load(
         )  # fmt: skip
 
 
-async def embed(call: Call, model: str, advance: Callable[[int, str], None]) -> None:
-    """Have a model that the organization uses embed what waits for it. Raises RagdbError."""
-    embedded = 0
-    async with client() as http:
-        while True:
-            [work] = call("begin_embedding", p_name=model)
-            if work["state"] == "done":
-                return
-            if work["state"] == "wait":
-                raise RagdbError(
-                    Problem(503, "embedding_model_unavailable", f"{model} cannot be asked now.")
+def await_vectors(
+    read: Callable[[str], list[dict[str, Any]]], model: str, advance: Callable[[int, str], None]
+) -> None:
+    """Wait until workers have embedded all chunks with a model. Raises RagdbError."""
+    while True:
+        rows = {row["name"]: row for row in read("embedding_models") if row["is_used"]}
+        if model not in rows:
+            raise RagdbError(
+                Problem(
+                    404, "embedding_model_not_found",
+                    f"The organization uses no embedding model {model}.",
+                    "Begin to: ragdb model use NAME, or ragdb model upgrade",
                 )
-            provider = msgspec.convert(work["model"], Provider)
-            for first in range(0, len(work["texts"]), provider.batch_size):
-                batch = slice(first, first + provider.batch_size)
-                try:
-                    found = await provide(http, provider, work["texts"][batch])
-                except ProviderError as error:
-                    raise RagdbError(
-                        Problem(503, "embedding_model_unavailable", f"{model}: {error}.")
-                    ) from error
-                call(
-                    "finish_embedding", p_name=model, p_chunks=work["chunk_nos"][batch],
-                    p_hashes=work["hashes"][batch], p_embeddings=found.vectors,
-                    p_tokens=found.tokens,
-                )  # fmt: skip
-                embedded += len(found.vectors)
-                advance(0, f"{embedded} chunks embedded")
+            )  # fmt: skip
+        found = rows[model]
+        if not found["waiting"] and not found["is_backfilling"]:
+            return
+        advance(0, f"{found['waiting']} chunks wait for ragdb worker")
+        time.sleep(_PAUSE)
 
 
 def _records(path: Path) -> Generator[tuple[bytes, dict[str, object]]]:

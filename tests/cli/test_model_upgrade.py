@@ -218,7 +218,8 @@ def test_sets_are_measured_with_the_model(empty: Ragdb, tmp_path: Path) -> None:
     code = empty.problem("eval", tmp_path, "--embeddings", "minilm")[1]
     assert code == "embedding_model_not_found"
     empty.text("model", "upgrade")
-    assert measured("--embeddings", "minilm") > by_table
+    with process(empty, tmp_path / "worker", "worker"):
+        assert measured("--embeddings", "minilm") > by_table
 
 
 def test_without_the_extra_it_says_what_to_install(empty: Ragdb) -> None:
