@@ -10,13 +10,15 @@ create or replace function ragdb_data._table_scale(p_org_no int4)
   set enable_seqscan = off
 as $$
 begin
-  return case when exists (
-                select
-                  from ragdb_data.organization_model m
-                  join ragdb_data.embedding_model e on e.model_no = m.model_no
-                 where m.org_no = p_org_no and e.table_model is not null)
-           then 0.85::float8
-           else 1.0::float8 end;
+  -- The first has no policy to evaluate: nearly free where there is no model.
+  if exists (select from ragdb_data.embedding_model)
+     and exists (select
+                   from ragdb_data.organization_model m
+                   join ragdb_data.embedding_model e on e.model_no = m.model_no
+                  where m.org_no = p_org_no and e.table_model is not null) then
+    return 0.85;
+  end if;
+  return 1;
 end;
 $$;
 

@@ -91,6 +91,8 @@ SUPERFLUOUS = {
     "_why_not": (2, "finds a document by the number of one's own body"),
     "_drop_postings": (1, "finds stems of numbered chunks; their postings state the organization"),
     "_index_vectors": (2, "finds numbers; the update after it states the organization"),
+    "_moved_cosines": (3, "finds numbers of chunks that were found within the organization"),
+    "_table_scale": (1, "looks whether a factor applies"),
     "_nearest": (1, "asks how many vectors a partition has"),
     "_purge_postings": (2, "finds numbers, and deletes what was found"),
     "_seal_scope": (3, "finds numbers; what is written states the organization"),
