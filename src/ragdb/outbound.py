@@ -75,6 +75,10 @@ class Guard:
                 )
         return addresses[0]
 
+    def allows(self, host: str, address: str) -> bool:
+        """Whether a connection to this address may be made on behalf of the host."""
+        return self._allows(host, ipaddress.ip_address(address))
+
     def _allows(self, host: str, address: Address) -> bool:
         if host.lower().rstrip(".") in self._hosts or any(
             address in network for network in self._networks
