@@ -45,6 +45,8 @@ class Address:
 
 def parse(url: str) -> Address:
     """Read a connection string; raises SourceError, which quotes none of it but option names."""
+    if not url.strip():
+        raise _invalid("there is none; it is the secret url")
     try:
         parts = urlsplit(url.strip())
         port, host = parts.port, parts.hostname

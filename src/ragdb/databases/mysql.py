@@ -55,7 +55,7 @@ class MySQLSession:
         decoders: dict[Any, Any] = {
             key: value for key, value in conversions.items() if key not in _TIMES
         }
-        where = f"{address.host}:{address.port}"
+        where, context = f"{address.host}:{address.port}", tls_context(address, ca)
         try:
             opened = socket.create_connection((at, address.port), CONNECT_SECONDS)
         except OSError as error:
@@ -70,7 +70,7 @@ class MySQLSession:
             password=address.password.encode(), database=address.database, charset="utf8mb4",
             conv=decoders, autocommit=True, connect_timeout=CONNECT_SECONDS,
             read_timeout=limits.seconds + _SPARE_SECONDS, write_timeout=CONNECT_SECONDS,
-            ssl=tls_context(address, ca), ssl_disabled=address.tls == "off", local_infile=False,
+            ssl=context, ssl_disabled=address.tls == "off", local_infile=False,
             program_name="ragdb", defer_connect=True,
         )  # fmt: skip
         try:

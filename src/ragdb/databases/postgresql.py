@@ -15,7 +15,7 @@ from psycopg.types.string import TextLoader
 
 from ragdb.databases.address import Address
 from ragdb.databases.dialect import Dialect, Moment, Statement
-from ragdb.databases.session import CONNECT_SECONDS, Column, Limits, Row, authorities
+from ragdb.databases.session import CONNECT_SECONDS, Column, Limits, Row, authorities, tls_context
 from ragdb.sources.driver import SourceError
 
 _TLS = {"off": "disable", "prefer": "prefer", "require": "require", "verify": "verify-full"}
@@ -55,6 +55,7 @@ class PostgreSQL:
 
     def __init__(self, address: Address, at: str, ca: str | None, limits: Limits) -> None:
         self._seconds = limits.seconds
+        tls_context(address, ca)  # libpq would not say that ca is no certificate
         with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
             try:
                 self._connection = psycopg.connect(

@@ -110,6 +110,8 @@ class Tables:
     def __init__(
         self, address: Address, tables: Sequence[Table], options: Options, tools: Tools
     ) -> None:
+        if not tables:
+            raise invalid("it has no tables")
         for table in tables:
             table.check()
         if len({table.name for table in tables}) < len(tables):

@@ -11,6 +11,8 @@ DRIVERS: Mapping[str, str] = {
     "file": "ragdb.sources.folder",
     "api": "ragdb.sources.api",
     "sharepoint": "ragdb.sources.sharepoint",
+    "database": "ragdb.sources.database",
+    "servicedesk": "ragdb.sources.servicedesk",
 }
 """Type of source: the module that holds its driver as `make`; see also sql/seed."""
 
