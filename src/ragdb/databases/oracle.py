@@ -127,11 +127,13 @@ class _Watch:
     def __init__(self, allows: Callable[[str], bool]) -> None:
         self._allows = allows
         self._sockets: list[socket.socket] = []
+        self._made: list[socket.socket] = []
 
     def connecting(self, made: socket.socket, place: tuple[Any, ...]) -> None:
         if not self._allows(str(place[0])):
             raise PermissionError(f"{place[0]} {_REFUSED}")
         self._sockets.append(made.dup())
+        self._made.append(made)
 
     def hang_up(self) -> None:
         for opened in self._sockets:
@@ -141,6 +143,11 @@ class _Watch:
     def close(self) -> None:
         for opened in self._sockets:
             opened.close()
+
+    def close_made(self) -> None:
+        """What the driver forgets when a redirection comes to nothing."""
+        for made in self._made:
+            made.close()
 
 
 @contextmanager
@@ -153,6 +160,9 @@ def _watching(allows: Callable[[str], bool]) -> Generator[None]:
     timer.start()
     try:
         yield
+    except BaseException:
+        watch.close_made()
+        raise
     finally:
         timer.cancel()
         _watched.watch = None
