@@ -28,6 +28,7 @@ COMMANDS = {
     "tune": "Fit the ranking to judgements and feedback.",
     "doc": "List, show and delete documents.",
     "synonym": "Let words find other words that mean the same.",
+    "servicedesk": "Have the tickets of service desks read.",
     "source": "Have sources read again and again; list where documents come from.",
     "workspace": "Divide an organization into workspaces.",
     "chunking": "Say how documents of a media type are divided into chunks.",

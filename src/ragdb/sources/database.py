@@ -8,7 +8,7 @@ so that nothing is held open in the other database while documents are stored he
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
 from functools import partial
@@ -121,7 +121,7 @@ class Tables:
         self._zone = zone_of(options)
         self._mapping = {table.name: digest(table, options) for table in tables}
 
-    def read(self, start: Start) -> Iterator[Told]:
+    def read(self, start: Start) -> Generator[Told]:
         """Tell what is there; raises SourceError."""
         progress = self._begin(start)
         if progress is None:

@@ -5,14 +5,16 @@ A ticket is found at servicedesk://tickets/{id}; those of further tables begin w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
 from ragdb.databases.address import KINDS, parse
 from ragdb.databases.mapping import Comments, Format, Options, Scalar, Table, Where, read
+from ragdb.errors import Problem, RagdbError
 from ragdb.sources.database import Tables
-from ragdb.sources.driver import Driver, Setup, SourceError
+from ragdb.sources.driver import Broken, Setup, SourceError, Start, Text, Tools, Upsert
 
 _PLAIN = "tickets"
 
@@ -57,7 +59,7 @@ class Config(Options, kw_only=True, forbid_unknown_fields=True):
     tables: list[Tickets]
 
 
-def make(setup: Setup) -> Driver:
+def make(setup: Setup) -> Tables:
     """The driver for one service desk; raises SourceError."""
     config = read(setup.config, Config)
     address = parse(setup.secrets.get("url", ""))
@@ -67,3 +69,42 @@ def make(setup: Setup) -> Driver:
             f"The connection string is of {address.kind}, but db_type is {config.db_type}.",
         )
     return Tables(address, [one.as_table() for one in config.tables], config, setup.tools)
+
+
+def check(name: str, config: Mapping[str, object], url: str, tools: Tools) -> Tables:
+    """Refuse what no server is needed to see: a connection string, a mapping that cannot be.
+
+    Raises RagdbError.
+    """
+    try:
+        return make(Setup("", name, config, {"url": url}, tools))
+    except SourceError as error:
+        raise RagdbError(Problem(422, error.code, error.message)) from error
+
+
+def preview(reader: Tables, limit: int) -> list[dict[str, object]]:
+    """The first tickets as they would be stored; raises RagdbError where none can be read."""
+    shown: list[dict[str, object]] = []
+    told = reader.read(Start(full=True, cursor=None))
+    try:
+        for one in told:
+            if isinstance(one, Upsert):
+                loaded = one.load()
+                shown.append(
+                    {
+                        "external_id": one.external_id, "title": one.title, "url": one.url,
+                        "modified": one.modified, "metadata": dict(one.metadata),
+                        "content": loaded.content if isinstance(loaded, Text) else "",
+                    }
+                )  # fmt: skip
+            elif isinstance(one, Broken):
+                shown.append(
+                    {"external_id": one.external_id, "error": one.code, "message": one.message}
+                )
+            if len(shown) == limit:
+                break
+    except SourceError as error:
+        raise RagdbError(Problem(502, error.code, error.message)) from error
+    finally:
+        told.close()
+    return shown
