@@ -55,6 +55,8 @@ PROTECTED = [
     ("GET", "/api/v1/datasources/17/errors"),
     ("GET", "/api/v1/sources"),
     ("DELETE", "/api/v1/sources/17"),
+    ("GET", "/api/v1/servicedesks"),
+    ("PUT", "/api/v1/servicedesks"),
     ("GET", "/api/v1/whoami"),
 ]
 

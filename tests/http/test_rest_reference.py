@@ -21,6 +21,7 @@ OPERATIONS = {
     "listChunkProfiles", "putChunkProfile", "deleteChunkProfile",
     "listDataSources", "putDataSource", "listSourceTypes", "getDataSource", "deleteDataSource",
     "refreshDataSource", "listSyncRuns", "listSyncErrors", "listSources", "deleteSource",
+    "listServiceDesks", "putServiceDesk",
 }  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from ragdb.http import (
     schedules,
     search,
     sources,
+    servicedesks,
     synonyms,
 )
 from ragdb.http.envelope import Envelope
@@ -63,6 +64,7 @@ def create_app(settings: Settings) -> Litestar:
             schedules.list_queues,
             sources.data_sources,
             sources.sources,
+            servicedesks.router,
             auth.whoami,
         ],
         guards=[auth.require_key],

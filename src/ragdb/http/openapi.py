@@ -75,6 +75,7 @@ def description() -> OpenAPIConfig:
             Tag("Retrieval", "Search, and answers with citations."),
             Tag("Documents", "Put documents in, read them, delete them."),
             Tag("Data sources", "Where documents come from: put, refresh, delete."),
+            Tag("Service desks", "Tickets, read from the databases they are in."),
             Tag("Jobs", "What workers do later: enqueue, watch, cancel and retry."),
             Tag("Account", "Who the API key acts for."),
             Tag("Health", "For load balancers and container platforms; without a key."),

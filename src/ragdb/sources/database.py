@@ -143,6 +143,9 @@ class Tables:
             )
         )
 
+    def close(self) -> None:
+        """Nothing is held when read() has ended."""
+
     def _anew(self) -> Progress:
         return Progress(self._mapping, full_at=time.time())
 
