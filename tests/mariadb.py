@@ -50,11 +50,12 @@ class MariaDB:
 @contextmanager
 def mariadb(*options: str) -> Generator[MariaDB]:
     """Start one, and clear it away at the end; skips where the programs are not installed."""
-    install, server = (
-        shutil.which(name, path=_PATH) for name in ("mariadb-install-db", "mariadbd")
-    )
-    if install is None or server is None:
-        pytest.skip("MariaDB is not installed: apt-get install mariadb-server-core")
+    programs = ("mariadb-install-db", "mariadbd", "my_print_defaults")
+    install, server, defaults = (shutil.which(name, path=_PATH) for name in programs)
+    if install is None or server is None or defaults is None:
+        pytest.skip(
+            "MariaDB is not installed: apt-get install mariadb-server-core mariadb-client-core"
+        )
     place = Path(tempfile.mkdtemp(prefix="ragdb-", dir=roomy_memory() or "/var/tmp"))
     # mariadbd refuses to run as root.
     account = ["--user=nobody"] if os.geteuid() == 0 else []

@@ -115,7 +115,7 @@ def free_port() -> int:
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/architecture.md", "docs/configuration.md",
-                                  "docs/operations.md"])  # fmt: skip
+                                  "docs/operations.md", "docs/servicedesk.md"])  # fmt: skip
 def test_commands_run(home: Ragdb, screen: str, checkout: Path, page: str) -> None:
     for block in blocks(ROOT / page):
         match block.language:

@@ -181,6 +181,8 @@ def test_statements(changed: str, selected: str, bound: str) -> None:
     full = plan(changed).page(Place(id=7), 200)
     assert full.text == f'{columns}{where} and "ID" > :v3 order by "ID" fetch first 200 rows only'
     at = "2026-01-31 12:00:00.123456789"
+    begun = plan(changed).page(Place("2026-01-31 12:00:00"), 200).values
+    assert begun["v3"] == "2026-01-31 12:00:00" + (".0" if "TIMESTAMP" in changed else "")
     page = plan(changed).page(Place(at, 7), 200)
     after, later = bound.format(3), bound.format(4)
     assert page.text == (

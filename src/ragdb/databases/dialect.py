@@ -154,6 +154,8 @@ class Oracle(Dialect):
                 return quoted
 
     def since(self, values: list[object], value: object, kind: Moment, type_name: str) -> str:
+        if type_name.startswith("TIMESTAMP") and "." not in str(value):
+            value = f"{value}.0"
         place = self.place(values, value)
         match type_name:
             case "DATE":

@@ -62,7 +62,7 @@ class PostgreSQL:
                     host=address.host, hostaddr=at, port=address.port, user=address.user,
                     password=address.password, dbname=address.database,
                     sslmode=_TLS[address.tls], sslrootcert=_root(address, ca, file),
-                    sslcertmode="disable", gssencmode="disable", passfile="/dev/null",
+                    sslcertmode="disable", gssencmode="disable", passfile="/dev/null", options="",
                     connect_timeout=CONNECT_SECONDS, application_name="ragdb",
                     client_encoding="utf8", keepalives_idle=30, autocommit=True,
                     prepare_threshold=None,

@@ -187,7 +187,7 @@ class Tables:
         while True:
             self._tools.check()
             rows, is_last = self._page(session, plan, reader, place)
-            keys = [self._kept(reader.id(row), table) for row in rows]
+            keys = [self._kept(reader.id(row), table.name) for row in rows]
             texts = self._comments(session, comments, [reader.id(row) for row in rows])
             for row, key in zip(rows, keys, strict=True):
                 yield reader.told(row, key, by_key(texts, key))
@@ -253,15 +253,15 @@ class Tables:
         for statement in comments.of(ids) if comments and ids else ():
             with session.rows(statement) as rows:
                 for ticket, text, author, created in rows:
-                    key = named(kept(ticket)).strip()
+                    key = named(self._kept(ticket, "comments")).strip()
                     found.setdefault(key, []).append(Comment(text, author, created))
         return found
 
-    def _kept(self, value: object, table: Table) -> object:
+    def _kept(self, value: object, of: str) -> object:
         try:
             return kept(value)
         except ItemError as error:
-            raise SourceError(error.code, f"{table.name}: {error.message}") from error
+            raise SourceError(error.code, f"{of}: {error.message}") from error
 
 
 def _is_other_kind(progress: Progress, table: Table, plan: Plan) -> bool:
