@@ -56,7 +56,7 @@ PROTECTED = [
     ("GET", "/api/v1/sources"),
     ("DELETE", "/api/v1/sources/17"),
     ("GET", "/api/v1/servicedesks"),
-    ("PUT", "/api/v1/servicedesks"),
+    ("POST", "/api/v1/servicedesks"),
     ("GET", "/api/v1/whoami"),
 ]
 

@@ -26,9 +26,7 @@ DESK: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def sealing(
-    shared: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
+def sealing(shared: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service that has a key for secrets."""
     with running(shared.url, tmp_path_factory.mktemp("sealing"), RAGDB_SECRET_KEY=KEY) as service:
         yield service
@@ -42,8 +40,8 @@ def tenant(shared: SimpleNamespace, sealing: Service) -> Iterator[Tenant]:
 
 
 def test_put_and_listed(tenant: Tenant, globex: Tenant, shared: SimpleNamespace) -> None:
-    made = tenant.http.put("/api/v1/servicedesks", json=DESK)
-    assert made.status_code == 200, made.text
+    made = tenant.http.post("/api/v1/servicedesks", json=DESK)
+    assert made.status_code == 201, made.text
     assert made.json()["is_new"] is True and made.json()["next_sync"]
     listed = tenant.http.get("/api/v1/servicedesks")
     [shown] = listed.json()["connections"]
@@ -54,7 +52,7 @@ def test_put_and_listed(tenant: Tenant, globex: Tenant, shared: SimpleNamespace)
     }
     assert globex.http.get("/api/v1/servicedesks").json() == {"connections": []}
 
-    again = tenant.http.put(
+    again = tenant.http.post(
         "/api/v1/servicedesks", json={**DESK, "connection_string": None, "sync_schedule": None}
     )
     assert again.json() == {**made.json(), "is_new": False, "next_sync": None}
@@ -83,11 +81,11 @@ def test_refused(tenant: Tenant, acme: Tenant) -> None:
         ({"options": {"time_zone": "Mars"}}, "invalid_mapping"),
         ({"sync_schedule": "often"}, "invalid_cron"),
     ):
-        response = tenant.http.put("/api/v1/servicedesks", json={**DESK, **fields})
+        response = tenant.http.post("/api/v1/servicedesks", json={**DESK, **fields})
         problem(response, 422, code)
         assert "gehe" not in response.text
-    unknown = tenant.http.put("/api/v1/servicedesks", json={**DESK, "db_type": "dbase"})
+    unknown = tenant.http.post("/api/v1/servicedesks", json={**DESK, "db_type": "dbase"})
     problem(unknown, 400, "invalid_request")
     # A service without a key keeps no secrets.
-    problem(acme.http.put("/api/v1/servicedesks", json=DESK), 503, "no_secret_key")
+    problem(acme.http.post("/api/v1/servicedesks", json=DESK), 503, "no_secret_key")
     assert tenant.http.get("/api/v1/servicedesks").json() == {"connections": []}

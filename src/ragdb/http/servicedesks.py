@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from litestar import Router, get, put
-from litestar.datastructures import State
+from litestar import Response, Router, get, post
+from litestar.datastructures import ResponseHeader, State
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody
 from msgspec import Meta
 from psycopg.types.json import Jsonb
@@ -111,17 +112,28 @@ async def list_service_desks(session: NamedDependency[Session]) -> ServiceDeskLi
     return ServiceDeskList(await session.read("sd_connections", returning=ServiceDesk))
 
 
-@put(
+@post(
     operation_id="putServiceDesk",
-    summary="Have a service desk read",
-    response_description="It is stored",
-    responses=problems.responses(400, 401, 403, 404, 413, 415, 422, 503),
+    summary="Put a service desk",
+    status_code=200,
+    response_description="It has been changed",
+    response_headers=[
+        ResponseHeader(
+            name="Location", description="The data source's path.", documentation_only=True
+        )
+    ],
+    responses={
+        201: ResponseSpec(ServiceDeskPut, description="It is new", generate_examples=False),
+        **problems.responses(400, 401, 403, 404, 413, 415, 422, 503),
+    },
 )
 async def put_service_desk(
     data: JSONBody[ServiceDeskRequest], session: NamedDependency[Session], state: State
-) -> ServiceDeskPut:
-    """Have workers read the tickets of a service desk, or change how they do; read it with
-    refreshDataSource."""
+) -> Response[ServiceDeskPut]:
+    """Have workers read the tickets of a service desk, or change how they do.
+
+    It is a data source: refreshDataSource reads it at once, deleteDataSource deletes it.
+    """
     arguments: dict[str, Any] = data.arguments()
     url = data.connection_string
     if url is not None:
@@ -134,7 +146,11 @@ async def put_service_desk(
         )
     arguments["p_table_mappings"] = Jsonb(data.table_mappings)
     [row] = await session.call("put_sd_connection", returning=ServiceDeskPut, **arguments)
-    return row
+    return Response(
+        row,
+        status_code=201 if row.is_new else 200,
+        headers={"Location": f"/api/v1/datasources/{row.connection_id}"},
+    )
 
 
 class _Organization(msgspec.Struct):
