@@ -85,7 +85,7 @@ def test_refused(tenant: Tenant, acme: Tenant) -> None:
         problem(response, 422, code)
         assert "gehe" not in response.text
     unknown = tenant.http.post("/api/v1/servicedesks", json={**DESK, "db_type": "dbase"})
-    problem(unknown, 400, "invalid_request")
+    problem(unknown, 422, "invalid_request")
     # A service without a key keeps no secrets.
     problem(acme.http.post("/api/v1/servicedesks", json=DESK), 503, "no_secret_key")
     assert tenant.http.get("/api/v1/servicedesks").json() == {"connections": []}

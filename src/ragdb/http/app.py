@@ -25,8 +25,8 @@ from ragdb.http import (
     problems,
     schedules,
     search,
-    sources,
     servicedesks,
+    sources,
     synonyms,
 )
 from ragdb.http.envelope import Envelope
