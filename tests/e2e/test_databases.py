@@ -483,6 +483,7 @@ def test_tables_that_cannot_be_read(database: Foreign) -> None:
     ):  # fmt: skip
         url = database.url(tls="verify") if "ca" in config else database.url()
         assert failing(url, **config)[0] in ("invalid_mapping", "invalid_certificate"), config
+    assert failing(database.url(), ca="unused")[0] == "invalid_connection"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,11 @@ from ragdb.sources.driver import SourceError
 
 def connect(address: Address, guard: Guard, ca: str | None, limits: Limits) -> Session:
     """Connect; raises SourceError, also where the driver is not installed."""
+    if ca is not None and address.tls != "verify":
+        raise SourceError(
+            "invalid_connection",
+            "There is a ca, but the connection string does not say tls=verify.",
+        )
     try:
         at = guard.resolve(address.host, address.port)
     except ExtractError as error:
