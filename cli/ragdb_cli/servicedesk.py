@@ -10,7 +10,7 @@ import click
 from ragdb_cli.command import group
 from ragdb_cli.parameters import JSON_OBJECT
 from ragdb_cli.session import Session
-from ragdb_cli.source import errors, refresh, runs
+from ragdb_cli.source import delete, errors, refresh, runs, show
 
 if TYPE_CHECKING:
     from ragdb_cli.session import Client
@@ -97,9 +97,12 @@ def list_(session: Session) -> None:
     session.output.table(rows, (*columns, "last_status"))
 
 
+# A service desk is a source.
+cli.add_command(show, "show")
 cli.add_command(refresh, "sync")
 cli.add_command(runs, "runs")
 cli.add_command(errors, "errors")
+cli.add_command(delete, "delete")
 
 
 def _array(text: str) -> list[dict[str, Any]]:
