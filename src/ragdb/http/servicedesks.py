@@ -83,10 +83,10 @@ class ServiceDesk(msgspec.Struct):
     connection_id: Annotated[UUID, Meta(description="The id of the data source it is.")]
     name: str
     workspace: str
-    db_type: str
-    table_mappings: list[JsonObject]
-    options: JsonObject
-    has_connection_string: bool
+    db_type: Annotated[str | None, Meta(description="As what follows, for those with rag:config.")]
+    table_mappings: list[JsonObject] | None
+    options: JsonObject | None
+    has_connection_string: bool | None
     sync_schedule: str | None
     time_zone: str | None
     next_sync: datetime | None
@@ -96,7 +96,7 @@ class ServiceDesk(msgspec.Struct):
 
 
 class ServiceDeskList(msgspec.Struct):
-    """Every service desk that the caller may change."""
+    """Every service desk that the caller may see."""
 
     connections: list[ServiceDesk]
 
@@ -104,7 +104,7 @@ class ServiceDeskList(msgspec.Struct):
 @get(
     operation_id="listServiceDesks",
     summary="List service desks",
-    response_description="Those the caller may change",
+    response_description="Those the caller may see",
     responses=problems.responses(400, 401, 403, 503),
 )
 async def list_service_desks(session: NamedDependency[Session]) -> ServiceDeskList:
