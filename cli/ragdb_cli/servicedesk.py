@@ -61,10 +61,10 @@ def add(
 
     tables = _array(tables_file.read())
     url = connection_file.read().strip() if connection_file else None
+    config = {**options, "db_type": db_type, "tables": tables}
     if dry_run and url is None:
         raise click.UsageError("--dry-run needs --connection.")
     if url is not None:
-        config = {**options, "db_type": db_type, "tables": tables}
         reader = check(name, config, url, Tools(Guard(session.settings.allow_hosts)))
         if dry_run:
             _show(session, preview(reader, 5))
@@ -72,7 +72,7 @@ def add(
     with session.member() as client:
         made = client.call(
             "put_sd_connection", p_name=name, p_db_type=db_type, p_table_mappings=_jsonb(tables),
-            p_connection_string=None if url is None else _sealed(session, client, name, url),
+            p_connection_string=None if url is None else _sealed(session, client, name, config, url),
             p_options=options, p_sync_schedule=cron, p_time_zone=time_zone, p_workspace=workspace,
             p_labels=list(labels),
         )[0]  # fmt: skip
@@ -120,11 +120,13 @@ def _jsonb(tables: list[dict[str, Any]]) -> object:
     return Jsonb(tables)
 
 
-def _sealed(session: Session, client: Client, name: str, url: str) -> bytes:
-    from ragdb.sources.secrets import sealed
+def _sealed(session: Session, client: Client, name: str, config: dict[str, Any], url: str) -> bytes:
+    from ragdb.sources.secrets import Bound, sealed
 
+    [known] = [row for row in client.read("source_types") if row["type"] == "servicedesk"]
     organization_id = client.call("whoami", read_only=True)[0]["organization_id"]
-    return sealed(session.settings.secret_key, {"url": url}, ["url"], organization_id, name)
+    bound = Bound(organization_id, name, "servicedesk", config, known["places"])
+    return sealed(session.settings.secret_key, {"url": url}, known["secrets"], bound)
 
 
 def _show(session: Session, tickets: list[dict[str, object]]) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -14,6 +14,7 @@ from psycopg.rows import scalar_row
 from rest import Service, Tenant, create_tenant, problem, running
 
 from ragdb.sealing import Keys
+from ragdb.sources.secrets import Bound, opened
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 URL = "mysql://reader:gehe%3Aim@db.example.com/helpdesk"
@@ -66,8 +67,8 @@ def test_put_and_listed(tenant: Tenant, globex: Tenant, shared: SimpleNamespace)
             " using (org_no, source_no) where s.id = %s", (shown["connection_id"],)
         ).fetchone()  # fmt: skip
     assert secrets and b"gehe" not in secrets
-    opened = Keys.read(KEY).open(secrets, f"source\n{organization}\nhelpdesk")
-    assert json.loads(opened) == {"url": URL}
+    bound = Bound(UUID(organization), "helpdesk", "servicedesk", {}, ["ca"])
+    assert opened(Keys.read(KEY), secrets, bound) == ({"url": URL}, None)
 
 
 def test_refused(tenant: Tenant, acme: Tenant) -> None:

@@ -28,6 +28,12 @@ def add_sources(populator: Populator, party: Party) -> None:
             p_secrets=f"sealed {word()} {'.' * 30}".encode(), p_labels=[word()],
             p_visibility=visibility, p_cron="0 4 * * *" if member == "admin" else None,
         )[0]["source_id"]  # fmt: skip
+        populator.call(
+            key, "put_sd_connection", p_name=word(), p_db_type="mysql",
+            p_table_mappings=json.dumps([{"table": word(), "id": word()}]),
+            p_connection_string=f"sealed {word()} {'.' * 30}".encode(),
+            p_options=json.dumps({"encoding": word()}), p_visibility=visibility,
+        )  # fmt: skip
         ended = _begun(populator, key, source)
         _store(populator, key, ended, word)
         populator.call(key, "end_sync", **ended, p_error=word(), p_message=word())

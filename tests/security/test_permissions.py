@@ -60,6 +60,7 @@ NEEDS = {
     "put_documents": {"data:write"},
     "put_schedule": {"rag:config", "data:write"},
     "put_source": {"rag:config", "data:write"},
+    "put_sd_connection": {"rag:config", "data:write"},
     "get_source": {"rag:config"},
     "refresh_source": {"data:write"},
     "delete_source": {"data:write"},

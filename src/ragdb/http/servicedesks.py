@@ -18,9 +18,10 @@ from psycopg.types.json import Jsonb
 from ragdb.http import problems
 from ragdb.http.auth import Session
 from ragdb.http.models import JsonObject, Request, described
+from ragdb.http.source_models import SourceType
 from ragdb.outbound import Guard
 from ragdb.sources.driver import Tools
-from ragdb.sources.secrets import sealed
+from ragdb.sources.secrets import Bound, sealed
 from ragdb.sources.servicedesk import check
 
 DbType = Literal["postgresql", "mysql", "mariadb", "oracle"]
@@ -139,10 +140,14 @@ async def put_service_desk(
     if url is not None:
         tools = Tools(Guard(state.settings.allow_hosts))
         mappings = {"db_type": data.db_type, "tables": data.table_mappings}
-        check(data.name, {**(data.options or {}), **mappings}, url, tools)
-        [caller] = await session.call("whoami", returning=_Organization, read_only=True)
+        config = {**(data.options or {}), **mappings}
+        check(data.name, config, url, tools)
+        types = await session.read("source_types", returning=SourceType)
+        [known] = [row for row in types if row.type == "servicedesk"]
+        [who] = await session.call("whoami", returning=_Organization, read_only=True)
+        bound = Bound(who.organization_id, data.name, known.type, config, known.places)
         arguments["p_connection_string"] = sealed(
-            state.settings.secret_key, {"url": url}, ["url"], caller.organization_id, data.name
+            state.settings.secret_key, {"url": url}, known.secrets, bound
         )
     arguments["p_table_mappings"] = Jsonb(data.table_mappings)
     [row] = await session.call("put_sd_connection", returning=ServiceDeskPut, **arguments)
