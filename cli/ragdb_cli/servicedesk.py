@@ -73,8 +73,8 @@ def add(
         sealed = None if url is None else _sealed(session, client, name, config, url)
         made = client.call(
             "put_sd_connection", p_name=name, p_db_type=db_type, p_table_mappings=_jsonb(tables),
-            p_connection_string=sealed, p_options=options, p_sync_schedule=cron, p_time_zone=time_zone, p_workspace=workspace,
-            p_labels=list(labels),
+            p_connection_string=sealed, p_options=options, p_sync_schedule=cron,
+            p_time_zone=time_zone, p_workspace=workspace, p_labels=list(labels),
         )[0]  # fmt: skip
     if session.output.is_json:
         session.output.document(made)
