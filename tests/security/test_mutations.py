@@ -105,6 +105,7 @@ SUPERFLUOUS = {
         "finds a number of one's own workspace's, and uuids for delete_documents()",
     ),
     "sources": (1, "joins the view of one's own workspaces by uuid"),
+    "sd_connections": (1, "joins the view of one's own sources by uuid"),
     "ask_finish permission": (1, "ask(), which it calls, requires it as well"),
 }
 
