@@ -37,6 +37,7 @@ SECTIONS = {
         "put_source", "get_source", "refresh_source", "delete_source", "list_sync_runs",
         "list_sync_errors",
     ),
+    "Service desks": ("put_sd_connection",),
     "How good search is": (
         "put_judgements", "evaluate", "record_feedback", "tune", "set_ranking_weights",
     ),
