@@ -38,6 +38,10 @@ SECTIONS = {
         "enqueue_job", "get_job", "list_jobs", "cancel_job", "retry_failed", "delete_old_jobs",
         "put_schedule", "delete_schedule",
     ),
+    "Data sources": (
+        "put_source", "get_source", "refresh_source", "delete_source", "list_sync_runs",
+        "list_sync_errors",
+    ),
     "Service desks": ("put_sd_connection",),
     "How good search is": (
         "put_judgements", "evaluate", "record_feedback", "tune", "set_ranking_weights",
@@ -57,8 +61,9 @@ SECTIONS = {
     ),
     "For workers": (
         "claim_jobs", "begin_worker_context", "heartbeat", "finish_job", "fail_job", "release_job",
-        "tick", "begin_embedding", "finish_embedding", "fail_embedding", "reserve_embedding",
-        "block_embedding",
+        "tick", "begin_sync", "open_source", "reseal_source", "changed_items", "store_sync",
+        "sweep_sync", "end_sync", "begin_embedding", "finish_embedding", "fail_embedding",
+        "reserve_embedding", "block_embedding",
     ),
     "Text": (
         "chunk_text", "chunk_markdown", "chunk_recursive", "chunk_sentences", "chunk_table",

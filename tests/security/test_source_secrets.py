@@ -27,8 +27,8 @@ def test_who_sees_what_of_a_setup(name: str, look: Look) -> None:
         secrets = looker.ask("select secrets::text from ragdb_data.source_setup")
         if looker.subject.role == "ragdb_worker":
             assert secrets.rows == () and not secrets.error
-        else:
-            assert secrets.error[0] == "42501"
+            return
+        assert secrets.error[0] == "42501"
         for whole in ("select s::text", "select s.*", "select to_jsonb(s)", "delete"):
             outcome = looker.ask(f"{whole} from ragdb_data.source_setup s")
             assert outcome.error[0] == "42501", whole

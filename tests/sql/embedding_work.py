@@ -62,7 +62,7 @@ class Desk:
                 )
                 if not claimed:
                     break
-                job = Job(claimed[0], pool)
+                job = Job(claimed[0], pool, settings.load(self.home, {}))
                 try:
                     result = await HANDLERS[job.claimed.kind](job)
                 except TryLater as later:
