@@ -160,9 +160,7 @@ def request_to(
     )
 
 
-def save(
-    response: httpx.Response, url: str, file: IO[bytes], max_bytes: int, until: float
-) -> None:
+def save(response: httpx.Response, url: str, file: IO[bytes], max_bytes: int, until: float) -> None:
     """Write a body to a file; raises ExtractError when it is too large or too slow."""
     saved = 0
     for piece in response.iter_bytes():

@@ -1,7 +1,7 @@
 """Secrets that are kept in the database, and that nothing in the database can read.
 
 A secret is sealed with AES-256-GCM by whoever takes it and opened by the worker that needs it. The
-keys come from RAGDB_SECRET_KEY, RAGDB_SECRET_SECRET_KEY or the file `secret.key` of RAGDB_HOME, one
+keys come from RAGDB_SECRET_KEY, RAGDB_SECRET_KEY_FILE or the file `secret.key` of RAGDB_HOME, one
 or more of them: the first seals, all of them open. What a sealed text was sealed for goes into its
 authentication, so that it opens nowhere else.
 """

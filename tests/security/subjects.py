@@ -166,8 +166,6 @@ class Boundary:
                 condition = "org_no <> %(org)s"
                 if "scope_no" in columns:
                     condition += " or scope_no <> all (%(scopes)s)"
-                    if name == "source_setup" and not numbers["tunes"]:
-                        condition = "true"
                     if name == "feedback":
                         condition += " or user_no <> %(user)s and not %(tunes)s"
                 elif "workspace_no" in columns and name != "api_key":

@@ -117,9 +117,9 @@ def _is_refused(outcome: Outcome) -> bool:
 def _changes(looker: Looker, statement: str) -> bool:
     """Whether a hidden row is gone or has another version after the statement."""
     # Whoever deletes a document takes along the answers that quote it and what was said of it,
-    # whoever asked or said it; whoever deletes a source, also how it is read.
+    # whoever asked or said it.
     takes_documents = ("delete from ragdb_data.document", "delete from ragdb_data.data_source")
-    spared = ("answer", "feedback", "source_setup") if statement in takes_documents else ()
+    spared = ("answer", "feedback") if statement in takes_documents else ()
     if statement == "delete from ragdb_data.job":  # by whoever configures the organization
         spared = ("job_detail",)
     # A workspace goes with all that is in it, by whoever configures the organization.
