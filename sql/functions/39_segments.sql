@@ -18,6 +18,7 @@ create or replace function ragdb_data._seal(
   set enable_seqscan = off
   set enable_bitmapscan = off
   set enable_mergejoin = off
+  set enable_sort = off
   set work_mem = '128MB'
 as $$
 declare

@@ -32,8 +32,8 @@ class Limits:
     items: int = 1000
 
 
-# About a segment of the keyword index; the words of a batch are looked up once.
-BULK = Limits(documents=4000, characters=3_000_000, items=8000)
+# Some segments of the keyword index; the words of a batch are looked up once.
+BULK = Limits(documents=8000, characters=6_000_000, items=16000)
 
 _RETRIES = 3
 _FATAL = frozenset(
