@@ -19,6 +19,7 @@ declare
   v_versions constant int4[] := ragdb_data._vector_versions();
   v_version int4;
   v_batch record;
+  v_is_indexed boolean;
 begin
   -- Into arrays first: rows of a statement have no statistics, and a join to them may become a loop
   -- over all of them for each.
@@ -49,6 +50,8 @@ begin
                           and l.language = v_batch.language)
         on conflict do nothing;
 
+    -- An index that is built later will have these vectors in it; see drop_vector_index().
+    v_is_indexed := v_batch.is_sealed and ragdb_data._vector_index(v_batch.org_no) is null;
     with chunk as materialized (
       select c.chunk_no, c.body_no, t.terms, t.embedding
         from unnest(v_batch.chunk_nos, v_batch.body_nos) with ordinality
@@ -71,8 +74,9 @@ begin
                   group by u.term) f) t),
     stored_vector as (
       insert into ragdb_data.chunk_vector (
-        org_no, version, scope_no, chunk_no, body_no, embedding)
-      select v_batch.org_no, v_versions[1], v_batch.scope_no, c.chunk_no, c.body_no, c.embedding
+        org_no, version, scope_no, chunk_no, body_no, is_indexed, embedding)
+      select v_batch.org_no, v_versions[1], v_batch.scope_no, c.chunk_no, c.body_no, v_is_indexed,
+             c.embedding
         from chunk c
        where c.embedding is not null)
     insert into ragdb_data.posting (org_no, scope_no, chunk_no, length, term, tf)

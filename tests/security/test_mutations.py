@@ -35,6 +35,7 @@ SUPERFLUOUS = {
     ),
     "ask_for_upkeep": (1, "looks whether a job waits, before it makes one of its own"),
     "begin_worker_context": (1, "finds a lease by its token"),
+    "check_vector_index": (3, "takes a sample, and only of indexes of more than 2,000 vectors"),
     "claim_jobs": (1, "counts what an organization has under way, to decide whose turn it is"),
     "delete_documents": (1, "locks rows by uuid"),
     "enqueue_job": (1, "finds the hash that its own insert has just met"),
