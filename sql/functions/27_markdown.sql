@@ -81,6 +81,18 @@ begin
 
   -- A form feed ends a line as a newline does, but stays at its end.
   foreach v_line in array string_to_array(replace(v_text, E'\f', E'\f\n'), E'\n') loop
+    -- Every third line or so.
+    if v_line = '' and v_closing is null then
+      if v_lines > 0 then
+        return next;
+        v_lines := 0;
+      end if;
+
+      v_char := v_char + 1;
+      v_byte := v_byte + 1;
+      continue;
+    end if;
+
     v_visible := rtrim(v_line, v_space);
     v_body := ltrim(v_visible, v_space || case v_char when 0 then E'\ufeff' else '' end);
     v_first := left(v_body, 1);

@@ -28,7 +28,7 @@ class Limits:
     """A batch ends with whichever comes first."""
 
     documents: int = 200
-    characters: int = 500_000
+    characters: int = 1_000_000
     items: int = 1000
 
 
