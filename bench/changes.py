@@ -132,7 +132,7 @@ def _churn(
     """Replace a third of a tenant's documents, the oldest, again and again; vacuum each time."""
     key = ragdb.organization("churn")
     write(ragdb, key, documents, chunks, 1)
-    maintain(ragdb, key)
+    maintain(ragdb, key, "churn")
     ragdb.do("vacuum analyze")
     figures: dict[str, Any] = {
         "chunks": chunks, "rounds": rounds, "bytes_before": ragdb.data_bytes(),
@@ -145,7 +145,7 @@ def _churn(
             ids = [row["document_id"] for row in found]
             call_as(database, key, "delete_documents", p_document_ids=ids[: len(ids) // 3])
             write(ragdb, key, documents, chunks // 3, 1)
-            call_as(database, key, "maintain")
+            maintain(ragdb, key, "churn")
             ragdb.do("vacuum analyze")
             say(f"churn {number + 1} of {rounds}: {ragdb.data_bytes() >> 20} MB")
     figures["bytes_after"] = ragdb.data_bytes()

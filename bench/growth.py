@@ -32,7 +32,7 @@ def measure(
     for step in (1000 * step for step in _STEPS if 1000 * step <= chunks):
         stored = write(ragdb, growing, documents, step - size, 1)
         size += stored.chunks
-        seconds = maintain(ragdb, growing)
+        seconds = maintain(ragdb, growing, "growing")
         ragdb.do("analyze")
         with Database.connect(ragdb.service_url) as database:
             rivals = {"tenant": _asking(database, growing), "probe": _asking(database, probe)}

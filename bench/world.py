@@ -16,7 +16,8 @@ from typing import Any
 from bench.corpus import Document
 from bench.export import Export, export
 from bench.server import Ragdb
-from bench.writing import BULK_WRITERS, maintain, write
+from bench.writing import BULK_WRITERS, maintain, owner, write
+from ragdb.vector_index import make_way
 
 Say = Callable[[str], None]
 
@@ -137,8 +138,11 @@ def _load_tenant(
             say(f"{size}: {stored:,} of {chunks:,} chunks, {stored / seconds:,.0f}/s")
 
     writers = BULK_WRITERS if bulk else 1
+    if bulk:
+        with owner(ragdb, name) as call:
+            make_way(call)
     stored = write(ragdb, key, documents, wanted, writers, progress, bulk=bulk)
-    maintained = maintain(ragdb, key)
+    maintained = maintain(ragdb, key, name)
     if chunks >= 10_000:
         say(
             f"{size}: {stored.chunks:,} chunks at {stored.rate:,.0f}/s, maintain {maintained:.1f} s"

@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ import click
 from ragdb_cli.command import command
 from ragdb_cli.interrupts import Interrupts
 from ragdb_cli.output import Output, described, printable
+from ragdb_cli.owner import table_owner
 from ragdb_cli.parameters import JSON_OBJECT
 from ragdb_cli.progress import Progress, progress
 from ragdb_cli.session import Client, Session
@@ -80,6 +81,7 @@ def cli(
     """
     from ragdb.ingest import Place
     from ragdb.reading import Common
+    from ragdb.vector_index import make_way
 
     if title and (len(paths) > 1 or any(Path(path).is_dir() for path in paths)):
         raise click.UsageError("--title is for a single document.")
@@ -89,6 +91,9 @@ def cli(
     run = _Run(Place(source, workspace, visibility), keep_original)
     with ExitStack() as stack:
         clients = [stack.enter_context(session.member()) for _ in range(WRITERS if bulk else 1)]
+        owner = stack.enter_context(table_owner(session, clients[0])) if bulk else None
+        if owner is not None:
+            make_way(owner)
         with Interrupts(session.output) as interrupts, progress(session.output) as shown:
             items = _read(paths, root, common, name, session.settings.allow_hosts, shown)
             if bulk:
@@ -97,7 +102,7 @@ def cli(
                 run.ingest(items, clients[0].call, interrupts, shown)
         if (bulk or run.chunks >= TAIL) and not run.problem and not run.interrupted:
             with session.output.status("Making the indexes ready"):
-                _finish(session, clients[0], bulk)
+                _finish(clients[0], owner)
     _report(session.output, run)
     return run.exit_code
 
@@ -211,26 +216,13 @@ class _Run:
         return 1 if self.counts["failed"] else 0
 
 
-def _finish(session: Session, client: Client, bulk: bool) -> None:
-    """Maintain; after a bulk load by building the vector index, where the operator's login may."""
-    from ragdb import logins
-    from ragdb.db import Caller, Database
-    from ragdb.errors import RagdbError
+def _finish(client: Client, owner: Call | None) -> None:
+    """Maintain; where the owner of the tables is at hand, the vector index is built, if need be."""
+    from ragdb.vector_index import rebuild
 
-    with ExitStack() as stack:
-        build: Callable[[], object] | None = None
-        if bulk:
-            with suppress(RagdbError):
-                owner = stack.enter_context(Database.connect(logins.operator_url(session.settings)))
-                organization = client.call("whoami", read_only=True)[0]["organization"]
-                caller = Caller(role=None, organization=organization)
-                owner.call(caller, "drop_vector_index")
-                build = partial(owner.call, caller, "build_vector_index")
-        try:
-            client.call("maintain")
-        finally:
-            if build:
-                build()
+    if owner is not None:
+        rebuild(owner)
+    client.call("maintain")
 
 
 def _read(

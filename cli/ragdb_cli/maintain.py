@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ragdb_cli.command import command
+from ragdb_cli.owner import table_owner
 from ragdb_cli.session import Client, Session
 
 if TYPE_CHECKING:
@@ -23,10 +24,17 @@ def cli(session: Session) -> None:
 
     Works in steps, each a transaction: interrupted, it goes on from there the next time. After an
     upgrade that brought a retrained embedding table it also gives every chunk its new vector;
-    searches go on with the old ones until all of them have it.
+    searches go on with the old ones until all of them have it. Where the operator's login owns the
+    tables, the vector index is built anew when that is quicker than inserting into it, or when it
+    finds too little.
     """
+    from ragdb.vector_index import rebuild
+
     with session.member() as client, session.output.status("Cleaning up") as tell:
         done = _reembed(client, tell)
+        with table_owner(session, client) as owner:
+            if owner is not None and rebuild(owner):
+                done["build the vector index"] = 1
         while True:
             rows = client.call("maintain", p_limit=_STEP)
             for row in rows:

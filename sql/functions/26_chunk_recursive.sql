@@ -25,24 +25,31 @@ $$Every character that is trimmed from the ends of a chunk.
 The whitespace of Unicode and the four ASCII separators, as in Python's str.strip().$$;
 
 
-create or replace function ragdb_data._token_pattern()
-  returns text
+create or replace function ragdb_data._tokens(p_text text)
+  returns int
   language sql
   immutable
   parallel safe
   security invoker
-  set search_path = pg_catalog, pg_temp
-as $$
-  select '[^[:space:]\x1c-\x1f[:punct:]' || east_asian || ']{1,8}|[[:punct:]' || east_asian || ']'
-    from (values ('\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff'))
-         as script (east_asian);
-$$;
+  -- Each match of a regular expression starts its machine anew: runs of letters are matched whole,
+  -- and what they have beyond their first eight is counted by itself.
+  return regexp_count(
+           p_text collate "pg_c_utf8",
+           '[^[:space:]\x1c-\x1f[:punct:]\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff'
+           '\U00020000-\U0003ffff]+'
+           '|[[:punct:]\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff'
+           '\U00020000-\U0003ffff]')
+         + regexp_count(
+             p_text collate "pg_c_utf8",
+             '[^[:space:]\x1c-\x1f[:punct:]\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff'
+             '\U00020000-\U0003ffff]{8}'
+             '(?=[^[:space:]\x1c-\x1f[:punct:]\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3'
+             '\uf900-\ufaff\U00020000-\U0003ffff])');
 
-comment on function ragdb_data._token_pattern() is
-$$The regular expression that matches one estimated token.
+comment on function ragdb_data._tokens(text) is
+$$count_tokens() without settings of its own, so that it is part of whatever expression calls it.
 
-To be used under collate "pg_c_utf8", which gives its character classes the same meaning on every
-server. See ragdb.count_tokens().$$;
+The collation gives character classes the same meaning on every server.$$;
 
 
 create or replace function ragdb.count_tokens(p_text text)
@@ -53,7 +60,7 @@ create or replace function ragdb.count_tokens(p_text text)
   security invoker
   set search_path = pg_catalog, pg_temp
 as $$
-  select regexp_count(p_text collate "pg_c_utf8", ragdb_data._token_pattern());
+  select ragdb_data._tokens(p_text);
 $$;
 
 comment on function ragdb.count_tokens(text) is
@@ -105,7 +112,7 @@ create or replace function ragdb_data._recursive_spans(
   p_size          int,
   p_overlap       int,
   p_separators    text[],
-  p_token_pattern text,
+  p_tokens       boolean,
   p_char          int,
   p_byte          int)
   returns table (char_start int, char_end int, byte_start int, byte_end int, indivisible boolean)
@@ -152,8 +159,7 @@ begin
     v_prefix := v_separator;
     v_chars := char_length(v_piece);
     v_bytes := octet_length(v_piece);
-    v_length := case when p_token_pattern is null then v_chars
-                     else regexp_count(v_piece, p_token_pattern) end;
+    v_length := case when p_tokens then ragdb_data._tokens(v_piece) else v_chars end;
 
     if v_length < p_size then
       if v_total + v_length > p_size and char_end > char_start then
@@ -196,7 +202,7 @@ begin
       else
         return query
           select *
-            from ragdb_data._recursive_spans(v_piece, p_size, p_overlap, v_finer, p_token_pattern,
+            from ragdb_data._recursive_spans(v_piece, p_size, p_overlap, v_finer, p_tokens,
                                              char_end, byte_end);
       end if;
 
@@ -213,12 +219,12 @@ begin
 end;
 $$;
 
-comment on function ragdb_data._recursive_spans(text, int, int, text[], text, int, int) is
+comment on function ragdb_data._recursive_spans(text, int, int, text[], boolean, int, int) is
 $$The chunks of a text before they are trimmed, as character and byte offsets.
 
 Splits at the first separator the text contains, merges what is shorter than p_size and descends
 to the finer separators in what is not; a separator opens the piece after it. A piece that no
-separator divides is returned as it is, indivisible. p_token_pattern null measures in characters.
+separator divides is returned as it is, indivisible. p_tokens: measured in tokens, not characters.
 p_char and p_byte are the offsets of p_text itself.$$;
 
 
@@ -261,7 +267,7 @@ begin
            '{}'::text[]
       from ragdb_data._recursive_spans(
              p_text, p_size, p_overlap, p_separators,
-             case when p_unit = 'tokens' then ragdb_data._token_pattern() end, 0, 0) as span
+             p_unit = 'tokens', 0, 0) as span
      cross join lateral (
            select convert_from(
                     substring(v_bytes from span.byte_start + 1 for span.byte_end - span.byte_start),

@@ -81,6 +81,18 @@ begin
 
   -- A form feed ends a line as a newline does, but stays at its end.
   foreach v_line in array string_to_array(replace(v_text, E'\f', E'\f\n'), E'\n') loop
+    -- Every third line or so.
+    if v_line = '' and v_closing is null then
+      if v_lines > 0 then
+        return next;
+        v_lines := 0;
+      end if;
+
+      v_char := v_char + 1;
+      v_byte := v_byte + 1;
+      continue;
+    end if;
+
     v_visible := rtrim(v_line, v_space);
     v_body := ltrim(v_visible, v_space || case v_char when 0 then E'\ufeff' else '' end);
     v_first := left(v_body, 1);
@@ -214,7 +226,7 @@ opens_page marks the first block after a form feed.$$;
 create or replace function ragdb_data._divide(
   p_text          text,
   p_limit         int,
-  p_token_pattern text,
+  p_tokens        boolean,
   p_pieces        text[],
   p_char          int,
   p_byte          int)
@@ -237,13 +249,13 @@ begin
     select piece[1] from regexp_matches(p_text collate "pg_c_utf8", p_pieces[1], 'g') as piece
   loop
     v_visible := rtrim(v_piece, v_space);
-    length := case when p_token_pattern is null then char_length(v_visible)
-                   else regexp_count(v_visible, p_token_pattern) end;
+    length := case when p_tokens then ragdb_data._tokens(v_visible)
+                   else char_length(v_visible) end;
 
     if length > p_limit then
       return query
         select *
-          from ragdb_data._divide(v_piece, p_limit, p_token_pattern, p_pieces[2:],
+          from ragdb_data._divide(v_piece, p_limit, p_tokens, p_pieces[2:],
                                   char_start, byte_start);
     elsif v_visible <> '' then
       char_end := char_start + char_length(v_visible);
@@ -258,7 +270,7 @@ begin
 end;
 $$;
 
-comment on function ragdb_data._divide(text, int, text, text[], int, int) is
+comment on function ragdb_data._divide(text, int, boolean, text[], int, int) is
 $$Divide a text into units of at most p_limit, at the coarsest level that allows it.
 
 p_pieces are regular expressions from coarse to fine; the matches of each cover a text without
@@ -267,7 +279,7 @@ then of all of it: the order in which chunk_markdown() considers cutting before 
 
 
 create or replace function ragdb_data._markdown_units(
-  p_text text, p_limit int, p_token_pattern text)
+  p_text text, p_limit int, p_tokens boolean)
   returns table (char_start int, char_end int, byte_start int, byte_end int, length int, key bigint,
                  heading_level int, heading text, opens_page boolean)
   language plpgsql
@@ -296,16 +308,16 @@ begin
     v_content := convert_from(
       substring(v_bytes from v_block.byte_start + 1 for v_block.byte_end - v_block.byte_start),
       'UTF8');
-    length := case when p_token_pattern is null then char_length(v_content)
-                   else regexp_count(v_content, p_token_pattern) end;
+    length := case when p_tokens then ragdb_data._tokens(v_content)
+                   else char_length(v_content) end;
     v_limit := p_limit;
 
     -- A paragraph leaves room for the headings above it, so that they stay together.
     if v_block.heading_level is not null then
-      v_headings := case when p_token_pattern is null then coalesce(v_headings, v_block.char_start)
-                         else coalesce(v_headings, 0) + length end;
+      v_headings := case when p_tokens then coalesce(v_headings, 0) + length
+                         else coalesce(v_headings, v_block.char_start) end;
     elsif v_headings is not null then
-      if p_token_pattern is null then
+      if not p_tokens then
         v_headings := v_block.char_start - v_headings;
       end if;
 
@@ -333,7 +345,7 @@ begin
                case when unit.ordinality = 1 then v_block.heading end,
                v_block.opens_page and unit.ordinality = 1
           from ragdb_data._divide(
-                 v_content, v_limit, p_token_pattern,
+                 v_content, v_limit, p_tokens,
                  case when v_block.solid then c_smaller
                       else c_item || (c_sentence || c_smaller) end,
                  v_block.char_start, v_block.byte_start)
@@ -343,7 +355,7 @@ begin
 end;
 $$;
 
-comment on function ragdb_data._markdown_units(text, int, text) is
+comment on function ragdb_data._markdown_units(text, int, boolean) is
 $$What chunk_markdown() never divides: blocks, and the parts of those longer than p_limit.
 
 A long list is divided into its items, a long paragraph or item into sentences, a long sentence or

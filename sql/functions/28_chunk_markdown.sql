@@ -190,7 +190,7 @@ begin
   for v_unit in
     select *
       from ragdb_data._markdown_units(
-             p_text, v_limit, case when p_unit = 'tokens' then ragdb_data._token_pattern() end)
+             p_text, v_limit, p_unit = 'tokens')
   loop
     v_units := v_units + 1;
     v_char_starts[v_units] := v_unit.char_start;

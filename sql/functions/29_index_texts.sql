@@ -67,17 +67,20 @@ begin
   stem as materialized (
     select w.word, s.position, s.term
       from (select c_group * t.group_no + t.sentence as word_no, t.position, t.term
-              from (select g.group_no, u.term, u.position::int4 as position,
-                           (count(*) filter (where u.term = 0)
-                            over (partition by g.group_no order by u.position))::int4 as sentence
+              from (select g.group_no, p.position, 1 + (hashtext(u.lexeme) & 536870911) as term,
+                           u.lexeme = v_end as is_end,
+                           (count(*) filter (where u.lexeme = v_end)
+                            over (partition by g.group_no order by p.position))::int4 as sentence
                       from (select w.word_no / c_group as group_no,
-                                   ragdb_data._terms(
-                                     p_language,
-                                     string_agg(w.word, E'.\n' order by w.word_no)) as terms
+                                   to_tsvector(
+                                     p_language::regconfig,
+                                     string_agg(w.word, ' ' || v_end || ' ' order by w.word_no))
+                                     as lexemes
                               from word w
                              group by 1) g
-                     cross join unnest(g.terms) with ordinality u(term, position)) t
-             where t.term <> 0) s
+                     cross join unnest(g.lexemes) u
+                     cross join unnest(u.positions) p(position)) t
+             where not t.is_end) s
       join word w on w.word_no = s.word_no
     union all
     select v_end collate "C", 0, 0),

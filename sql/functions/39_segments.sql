@@ -14,28 +14,39 @@ create or replace function ragdb_data._seal(
   volatile
   security invoker
   set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_custom_plan
-  set enable_nestloop = off
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_mergejoin = off
+  set enable_sort = off
   set work_mem = '128MB'
 as $$
 declare
-  c_sample constant int4 := 10;
+  c_sample constant int4 := 4;
   v_org int4 := ragdb.current_org_no();
   v_segment_no int4;
   v_n float8;
   v_length float8;
+  v_own_length int8;
   v_others int4[];
   v_sampled float8;
 begin
-  select sum(u.n), sum(u.length) / nullif(sum(u.n), 0)
+  -- Rows are found by ranges of one value in their order, as in put_documents(): a table that was
+  -- never analyzed would be read from end to end for each segment.
+  select coalesce(sum(w.length), 0) into v_own_length
+    from unnest(p_chunks) u(chunk_no)
+   cross join lateral (
+     select c.length
+       from ragdb_data.chunk_word c
+      where c.org_no = v_org and c.chunk_no between u.chunk_no and u.chunk_no
+      order by c.chunk_no
+      limit 1) w;
+  select cardinality(p_chunks) + coalesce(sum(s.chunks), 0),
+         (v_own_length + coalesce(sum(s.length), 0))
+         / nullif(cardinality(p_chunks) + coalesce(sum(s.chunks), 0), 0)::float8
     into v_n, v_length
-    from (select sum(s.chunks)::float8 as n, sum(s.length)::float8 as length
-            from ragdb_data.segment s
-           where s.org_no = v_org and s.scope_no = p_scope_no
-          union all
-          select cardinality(p_chunks), sum(w.length)
-            from ragdb_data.chunk_word w
-           where w.org_no = v_org and w.chunk_no = any (p_chunks)) u;
+    from ragdb_data.segment s
+   where s.org_no = v_org and s.scope_no = p_scope_no;
   v_n := v_n + p_waiting;
   select array_agg(o.segment_no), coalesce(sum(o.chunks), 0)
     into v_others, v_sampled
@@ -47,41 +58,47 @@ begin
   v_sampled := v_sampled + cardinality(p_chunks);
 
   insert into ragdb_data.segment (org_no, scope_no, chunks, length, scope_chunks)
-  select v_org, p_scope_no, count(*), sum(w.length), v_n
-    from ragdb_data.chunk_word w
-   where w.org_no = v_org and w.chunk_no = any (p_chunks)
+  values (v_org, p_scope_no, cardinality(p_chunks), v_own_length, v_n)
   returning segment_no into v_segment_no;
 
   insert into ragdb_data.slot (org_no, scope_no, slot_no, chunk_no)
   select v_org, p_scope_no, 4096::int8 * v_segment_no + u.ordinal - 1, u.chunk_no
     from unnest(p_chunks) with ordinality u(chunk_no, ordinal);
 
-  with word as materialized (
-    select u.ordinal::int4 as position, w.terms, array_position(w.terms, 0) as title_end, w.length
+  with tf as materialized (
+    select u.ordinal::int4 as position, t.term, t.tf,
+           0.3::float8 + 0.9::float8 * w.length / v_length as norm
       from unnest(p_chunks) with ordinality u(chunk_no, ordinal)
-      join ragdb_data.chunk_word w on w.org_no = v_org and w.chunk_no = u.chunk_no),
-  tf as materialized (
-    select w.position, t.term,
-           sum(case when t.ordinal < w.title_end then 3 else 1 end)::float8 as tf, w.length
-      from word w
-     cross join lateral unnest(w.terms) with ordinality t(term, ordinal)
-     where t.term <> 0
-     group by w.position, t.term, w.length),
-  own as materialized (
-    select t.term, count(*) as df from tf t group by t.term),
+     cross join lateral (
+       select c.terms, array_position(c.terms, 0) as title_end, c.length
+         from ragdb_data.chunk_word c
+        where c.org_no = v_org and c.chunk_no between u.chunk_no and u.chunk_no
+        order by c.chunk_no
+        limit 1) w
+     cross join lateral (
+       select e.term, sum(case when e.ordinal < w.title_end then 3 else 1 end)::float8 as tf
+         from unnest(w.terms) with ordinality e(term, ordinal)
+        where e.term <> 0
+        group by e.term) t),
+  other as (
+    select g.term, sum(g.df) as df
+      from unnest(v_others) o(segment_no)
+     cross join lateral (
+       select p.term, p.df
+         from ragdb_data.segment_posting p
+        where p.org_no = v_org and p.segment_no between o.segment_no and o.segment_no
+        order by p.segment_no
+       offset 0) g
+     group by g.term),
   frequency as materialized (
-    select o.term, (o.df + coalesce(sum(g.df), 0)) * v_n / v_sampled as df
-      from own o
-      left join ragdb_data.segment_posting g on g.org_no = v_org
-                                            and g.segment_no = any (v_others)
-                                            and g.term = o.term
-     group by o.term, o.df)
+    select o.term,
+           ln(1 + (v_n - f.df + 0.5::float8) / (f.df + 0.5::float8)) * 2.2::float8 as weight
+      from (select t.term, count(*) as df from tf t group by t.term) o
+      left join other r on r.term = o.term
+     cross join lateral (select (o.df + coalesce(r.df, 0)) * v_n / v_sampled as df) f)
   insert into ragdb_data.segment_posting (org_no, scope_no, segment_no, term, df, impacts)
   select v_org, p_scope_no, v_segment_no, t.term, count(*),
-         ('{' || string_agg(t.position || ':' || (
-            ln(1 + (v_n - f.df + 0.5::float8) / (f.df + 0.5::float8))
-            * 2.2::float8 * t.tf
-            / (t.tf + 0.3::float8 + 0.9::float8 * t.length / v_length))::float4, ',')
+         ('{' || string_agg(t.position || ':' || (f.weight * t.tf / (t.tf + t.norm))::float4, ',')
           || '}/4000')::public.sparsevec
     from tf t
     join frequency f on f.term = t.term
@@ -93,7 +110,7 @@ comment on function ragdb_data._seal(int4, int8[], int4) is
 $$Make a segment of at most 4,000 chunks of a scope, which need no postings.
 
 impacts: idf * 2.2 tf / (tf + .3 + .9 length / average length), positions from 1. p_waiting: chunks
-of the scope still to be sealed. idf is estimated from this segment and ten others, so that sealing
+of the scope still to be sealed. idf is estimated from this segment and four others, so that sealing
 costs the same however many there are; the best chunks are scored again with the true one.$$;
 
 create or replace function ragdb_data._drop_postings(p_scope_no int4, p_chunks int8[])

@@ -408,17 +408,23 @@ create or replace function ragdb_data._learn_words()
   volatile
   security invoker
   set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_custom_plan
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_mergejoin = off
+  set enable_sort = off
+  set work_mem = '64MB'
 as $$
 declare
   c_segments constant int4 := 5;
+  c_group constant int4 := 250;  -- a lexeme has at most 256 positions in a tsvector
+  v_end constant text := ragdb_data._end_mark();
+  v_dense constant text := '[' || ragdb_data._dense() || ']';
   v_org int4 := ragdb.current_org_no();
   v_scopes int4[] := ragdb.current_scopes();
   v_segment record;
   v_languages text[];
   v_words text[];
-  v_hashes int4[];
-  v_known int4[];
   v_rows int8;
   v_learnt int8 := 0;
 begin
@@ -446,38 +452,76 @@ begin
      order by g.segment_no desc
      limit c_segments
   loop
-    select array_agg(w.language), array_agg(w.word), array_agg(hashtext(w.word))
-      into v_languages, v_words, v_hashes
-      from (select b.language, w.word
-              from ragdb_data.slot s
-              join ragdb_data.chunk k on k.org_no = v_org and k.chunk_no = s.chunk_no
-              join ragdb_data.body b on b.org_no = v_org and b.body_no = k.body_no
+    -- Rows are found by ranges of one value in their order: see put_documents().
+    select array_agg(w.language), array_agg(w.word)
+      into v_languages, v_words
+      from (select k.language, u.word
+              from (select s.chunk_no
+                      from ragdb_data.slot s
+                     where s.org_no = v_org
+                       and s.slot_no between 4096::int8 * v_segment.segment_no
+                                         and 4096::int8 * v_segment.segment_no + 4095
+                     order by s.slot_no
+                    offset 0) t
+             cross join lateral (
+               select b.language, b.title, c.content
+                 from ragdb_data.chunk c
+                cross join lateral (
+                  select o.language, o.title
+                    from ragdb_data.body o
+                   where o.org_no = v_org and o.body_no between c.body_no and c.body_no
+                   order by o.body_no
+                   limit 1) b
+                where c.org_no = v_org and c.chunk_no between t.chunk_no and t.chunk_no
+                order by c.chunk_no
+                limit 1) k
              cross join lateral unnest(tsvector_to_array(to_tsvector(
                      'pg_catalog.simple',
                      regexp_replace(
-                       lower(concat_ws(' ', b.title, k.content) collate "pg_c_utf8"),
-                       '[^[:alpha:]]+', ' ', 'g')))) w(word)
+                       lower(concat_ws(' ', k.title, k.content) collate "pg_c_utf8"),
+                       '[^[:alpha:]]+', ' ', 'g')))) u(word)
+             where length(u.word) between 4 and 20
+             group by k.language, u.word
+            having count(*) > 1) w
+     where w.word !~ v_dense;
+    -- Those that are not known: a word is a variant of itself.
+    select array_agg(w.language order by w.language), array_agg(w.word order by w.language)
+      into v_languages, v_words
+      from unnest(v_languages, v_words) w(language, word)
+     where (select true
+              from ragdb_data.spelling s
              where s.org_no = v_org
-               and s.slot_no >= 4096::int8 * v_segment.segment_no
-               and s.slot_no < 4096::int8 * (v_segment.segment_no + 1)
-               and length(w.word) between 4 and 20
-             group by b.language, w.word
-            having count(*) > 1) w;
-    -- As a list, which the index is asked for whatever the planner knows of the table.
-    v_known := array(select distinct s.variant
-                       from ragdb_data.spelling s
-                      where s.org_no = v_org
-                        and s.variant = any (v_hashes)
-                        and s.scope_no = v_segment.scope_no);
+               and s.variant between hashtext(w.word) and hashtext(w.word)
+               and s.scope_no between v_segment.scope_no and v_segment.scope_no
+             order by s.variant
+             limit 1) is null;
+
+    -- Stemmed as sentences of one text: what is before the n-th end belongs to the n-th. The first
+    -- stem counts.
     insert into ragdb_data.spelling (org_no, scope_no, variant, term)
-    select distinct v_org, v_segment.scope_no, v.variant, t.term
-      from (select w.word, (ragdb_data._phrase_terms(w.language, w.word))[1] as term
-              from unnest(v_languages, v_words, v_hashes) w(language, word, hash)
-             where w.word !~ ('[' || ragdb_data._dense() || ']')
-               and w.hash not in (select unnest(v_known))
-            offset 0) t
-     cross join lateral unnest(ragdb_data._variants(t.word)) v(variant)
-     where t.term is not null
+    select distinct v_org, v_segment.scope_no,
+           hashtext(case n.letter when 0 then s.word
+                      else overlay(s.word placing '' from n.letter for 1) end),
+           s.term
+      from (select distinct on (g.language, g.group_no, p.sentence)
+                   g.words[p.sentence + 1] as word, p.term
+              from (select w.language, (w.ordinal - 1) / c_group as group_no,
+                           array_agg(w.word order by w.ordinal) as words,
+                           to_tsvector(
+                             w.language::regconfig,
+                             string_agg(w.word, ' ' || v_end || ' ' order by w.ordinal)) as lexemes
+                      from unnest(v_languages, v_words) with ordinality w(language, word, ordinal)
+                     group by 1, 2) g
+             cross join lateral (
+               select p.position, 1 + (hashtext(u.lexeme) & 536870911) as term,
+                      u.lexeme = v_end as is_end,
+                      (count(*) filter (where u.lexeme = v_end) over (order by p.position))::int4
+                        as sentence
+                 from unnest(g.lexemes) u
+                cross join unnest(u.positions) p(position)) p
+             where not p.is_end
+             order by g.language, g.group_no, p.sentence, p.position) s
+     cross join lateral generate_series(0, length(s.word)) n(letter)
     on conflict do nothing;
     get diagnostics v_rows = row_count;
     v_learnt := v_learnt + v_rows;

@@ -135,7 +135,8 @@ begin
                   from (select from ragdb_data.chunk_vector v
                          where v.org_no = v_org and v.scope_no = any (v_scopes)
                          limit c_small + 1) few);
-  if v_vectors > c_small then
+  -- Without an index, whoever builds it marks them.
+  if v_vectors > c_small and ragdb_data._vector_index(v_org) is not null then
     rows := ragdb_data._index_vectors(v_limit, 0);
     remaining := (select count(*) from ragdb_data.chunk_vector v
                    where v.org_no = v_org and v.scope_no = any (v_scopes) and not v.is_indexed);

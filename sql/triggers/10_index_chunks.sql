@@ -19,6 +19,7 @@ declare
   v_versions constant int4[] := ragdb_data._vector_versions();
   v_version int4;
   v_batch record;
+  v_is_indexed boolean;
 begin
   -- Into arrays first: rows of a statement have no statistics, and a join to them may become a loop
   -- over all of them for each.
@@ -49,6 +50,8 @@ begin
                           and l.language = v_batch.language)
         on conflict do nothing;
 
+    -- An index that is built later will have these vectors in it; see drop_vector_index().
+    v_is_indexed := v_batch.is_sealed and ragdb_data._vector_index(v_batch.org_no) is null;
     with chunk as materialized (
       select c.chunk_no, c.body_no, t.terms, t.embedding
         from unnest(v_batch.chunk_nos, v_batch.body_nos) with ordinality
@@ -56,38 +59,40 @@ begin
         join ragdb_data._index_texts(
                v_batch.language, v_batch.titles, v_batch.contents, v_versions[1]) t
           on t.ordinal = c.ordinal),
-    term as materialized (
-      select c.chunk_no, u.term,
-             sum(case when u.position <= c.title_length then 3 else 1 end) as tf
-        from (select k.chunk_no, k.terms, array_position(k.terms, 0) - 1 as title_length
-                from chunk k) c
-       cross join unnest(c.terms) with ordinality u(term, position)
-       where u.term <> 0
-       group by c.chunk_no, u.term),
     stored_word as (
       insert into ragdb_data.chunk_word (org_no, scope_no, chunk_no, terms, stems)
       select v_batch.org_no, v_batch.scope_no, c.chunk_no, c.terms,
-             coalesce(s.stems, '{}/536870912')::public.sparsevec
-        from chunk c
-        left join (select t.chunk_no,
-                          '{' || string_agg(t.term || ':' || t.tf, ',') || '}/536870912' as stems
-                     from term t
-                    group by t.chunk_no) s on s.chunk_no = c.chunk_no),
+             ('{' || coalesce(t.stems, '') || '}/536870912')::public.sparsevec
+        from (select k.chunk_no, k.terms, array_position(k.terms, 0) as title_end
+                from chunk k
+              offset 0) c
+       cross join lateral (
+         select string_agg(f.term || ':' || f.tf, ',') as stems
+           from (select u.term, sum(case when u.position < c.title_end then 3 else 1 end) as tf
+                   from unnest(c.terms) with ordinality u(term, position)
+                  where u.term <> 0
+                  group by u.term) f) t),
     stored_vector as (
       insert into ragdb_data.chunk_vector (
-        org_no, version, scope_no, chunk_no, body_no, embedding)
-      select v_batch.org_no, v_versions[1], v_batch.scope_no, c.chunk_no, c.body_no, c.embedding
+        org_no, version, scope_no, chunk_no, body_no, is_indexed, embedding)
+      select v_batch.org_no, v_versions[1], v_batch.scope_no, c.chunk_no, c.body_no, v_is_indexed,
+             c.embedding
         from chunk c
        where c.embedding is not null)
     insert into ragdb_data.posting (org_no, scope_no, chunk_no, length, term, tf)
     select v_batch.org_no, v_batch.scope_no, c.chunk_no, c.length, t.term, least(t.tf, 32767)::int2
-      from (select k.chunk_no, ragdb_data._length(k.terms) as length
+      from (select k.chunk_no, k.terms, array_position(k.terms, 0) as title_end,
+                   ragdb_data._length(k.terms) as length
               from chunk k
              where not v_batch.is_sealed
             offset 0) c
-      join (select t.chunk_no, t.term, t.tf from term t
-            union all
-            select k.chunk_no, 0, 0 from chunk k) t on t.chunk_no = c.chunk_no;
+     cross join lateral (
+       select u.term, sum(case when u.position < c.title_end then 3 else 1 end) as tf
+         from unnest(c.terms) with ordinality u(term, position)
+        where u.term <> 0
+        group by u.term
+       union all
+       select 0, 0) t;
 
     -- While the organization turns to another embedding table, a vector of that one too.
     foreach v_version in array v_versions[2:] loop

@@ -28,12 +28,12 @@ class Limits:
     """A batch ends with whichever comes first."""
 
     documents: int = 200
-    characters: int = 500_000
+    characters: int = 1_000_000
     items: int = 1000
 
 
-# About a segment of the keyword index; the words of a batch are looked up once.
-BULK = Limits(documents=4000, characters=3_000_000, items=8000)
+# Some segments of the keyword index; the words of a batch are looked up once.
+BULK = Limits(documents=8000, characters=6_000_000, items=16000)
 
 _RETRIES = 3
 _FATAL = frozenset(

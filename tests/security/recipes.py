@@ -415,6 +415,7 @@ class Recipes:
             "p_length": (20, []),
             "p_dead": ([], []),
             "p_limit": (5, [1000]),
+            "p_sample": (5, [1]),
             "p_offset": (0, [1]),
             "p_explain": (True, []),
             "p_is_open": (True, [False]),

@@ -66,6 +66,7 @@ NEEDS = {
     "keep_original": {"data:write"},
     "list_documents": {"rag:read"},
     "list_jobs": {"rag:read"},
+    "check_vector_index": {"data:write"},
     "maintain": {"data:write"},
     "reembed": {"data:write"},
     "put_document": {"data:write"},

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
+from ragdb import settings
 from ragdb.db import Caller, Database, Pool
 from ragdb.handlers import HANDLERS
 from ragdb.job import Claimed, Job, TryLater
@@ -62,7 +65,7 @@ class Desk:
                 )
                 if not claimed:
                     break
-                job = Job(claimed[0], pool, settings.load(self.home, {}))
+                job = Job(claimed[0], pool, settings.load(Path(os.devnull), {}))
                 try:
                     result = await HANDLERS[job.claimed.kind](job)
                 except TryLater as later:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import ExitStack
+from functools import partial
 
 import psycopg
 import pytest
@@ -11,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from ragdb.db import Caller, Database
 from ragdb.errors import RagdbError
+from ragdb.vector_index import make_way, rebuild
 
 # What texts are made of, and what looks like a letter, a space or a point and is treated otherwise.
 ORDINARY = "abcdefgXYZ0123456789      ,.-_/()!?\n\t'\""
@@ -190,3 +192,33 @@ def test_vector_index_is_built_by_its_owner_alone(acme, database, db):
         " where c.relname ~ '^chunk_vector_\\d\\d_hnsw$' and i.indisvalid"
     ).fetchone()
     assert indexes == (16,)
+
+
+def test_the_owner_builds_the_vector_index_where_that_is_best(acme, database, db):
+    acme.put_many(documents(2100))
+    assert db.execute("select bool_or(is_indexed) from ragdb_data.chunk_vector").fetchone() == (
+        False,
+    )
+    before = acme.search("word3 word17", p_mode="vector")
+    [mine] = acme.call("check_vector_index")
+    assert (mine["indexed"], mine["waiting"], mine["is_owned"]) == (0, 2100, False)
+    assert mine["advice"] == "insert"
+    with Database.connect(database.superuser_url) as connection:
+        owner = partial(connection.call, Caller(role=None, organization="acme"))
+        assert rebuild(owner)
+        [built] = owner("check_vector_index")
+        assert (built["indexed"], built["waiting"], built["advice"]) == (2100, 0, "none")
+        assert built["recall"] >= 0.95
+        assert not rebuild(owner)
+        make_way(owner)
+        acme.put_many(documents(600, "more "))
+        [bare] = owner("check_vector_index")
+        assert (bare["indexed"], bare["waiting"], bare["advice"]) == (2700, 0, "build")
+        assert acme.search("more 7 word3", p_mode="vector")[0]["title"]
+        assert rebuild(owner)
+        assert owner("check_vector_index")[0]["recall"] >= 0.95
+    after = acme.search("word3 word17", p_mode="vector", p_limit=20)
+    assert {row["content"] for row in before} & {row["content"] for row in after}
+    with pytest.raises(RagdbError) as refused:
+        acme.call("check_vector_index", p_sample=0)
+    assert refused.value.problem.code == "invalid_limit"
