@@ -3,7 +3,7 @@
 create or replace function ragdb_data._nearest(
   p_org_no int4, p_scopes int4[], p_embedding public.halfvec, p_matching int8,
   p_bodies int8[], p_chunks int8[], p_depth int4,
-  out chunk_nos int8[], out cosines float8[], out strategy text)
+  out chunk_nos int8[], out body_nos int8[], out cosines float8[], out strategy text)
   language plpgsql
   stable
   security invoker
@@ -19,6 +19,7 @@ declare
   c_small constant int4 := 2000;
   c_exact constant int4 := 10000;
   c_share constant int4 := 8;
+  c_ef constant int4 := 200;
   v_version constant int4 := ragdb_data._embedding_version();
   v_vectors float8;
 begin
@@ -33,16 +34,18 @@ begin
              limit 1) i
       join pg_class c on c.oid = i.tableoid;
   end if;
-  if v_vectors is not null and (p_matching > c_exact or c_share * p_matching >= v_vectors) then
+  if v_vectors is not null
+     and (p_matching > c_exact and p_chunks is null or c_share * p_matching >= v_vectors) then
     strategy := 'hnsw';
-    if p_bodies is not null then
+    if p_bodies is not null or p_depth > c_ef then
       -- Half of what it finds may be filtered out. It ends with the function.
       perform set_config('hnsw.ef_search', '400', true);
     end if;
     select array_agg(v.chunk_no order by v.distance, v.chunk_no),
+           array_agg(v.body_no order by v.distance, v.chunk_no),
            array_agg(1 - v.distance order by v.distance, v.chunk_no)
-      into chunk_nos, cosines
-      from ((select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
+      into chunk_nos, body_nos, cosines
+      from ((select e.chunk_no, e.body_no, e.embedding operator(public.<=>) p_embedding as distance
                from ragdb_data.chunk_vector e
               where e.org_no = p_org_no
                 and e.version = v_version
@@ -52,7 +55,7 @@ begin
               order by e.embedding operator(public.<=>) p_embedding
               limit p_depth)
             union all
-            (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
+            (select e.chunk_no, e.body_no, e.embedding operator(public.<=>) p_embedding as distance
                from ragdb_data.chunk_vector e
               where e.org_no = p_org_no
                 and e.version = v_version
@@ -68,9 +71,11 @@ begin
     strategy := case strategy when 'hnsw' then 'exact after hnsw' else 'exact' end;
     if p_chunks is null then
       select array_agg(v.chunk_no order by v.distance, v.chunk_no),
+             array_agg(v.body_no order by v.distance, v.chunk_no),
              array_agg(1 - v.distance order by v.distance, v.chunk_no)
-        into chunk_nos, cosines
-        from (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
+        into chunk_nos, body_nos, cosines
+        from (select e.chunk_no, e.body_no,
+                     e.embedding operator(public.<=>) p_embedding as distance
                 from ragdb_data.chunk_vector e
                where e.org_no = p_org_no
                  and e.version = v_version
@@ -80,9 +85,11 @@ begin
                limit p_depth) v;
     else
       select array_agg(v.chunk_no order by v.distance, v.chunk_no),
+             array_agg(v.body_no order by v.distance, v.chunk_no),
              array_agg(1 - v.distance order by v.distance, v.chunk_no)
-        into chunk_nos, cosines
-        from (select e.chunk_no, e.embedding operator(public.<=>) p_embedding as distance
+        into chunk_nos, body_nos, cosines
+        from (select e.chunk_no, e.body_no,
+                     e.embedding operator(public.<=>) p_embedding as distance
                 from ragdb_data.chunk_vector e
                where e.org_no = p_org_no
                  and e.version = v_version
@@ -95,8 +102,8 @@ end;
 $$;
 
 comment on function ragdb_data._nearest(int4, int4[], public.halfvec, int8, int8[], int8[], int4) is
-$$The vector leg: the p_depth nearest chunks with their cosines, nearest first, and how they were
-found.
+$$The vector leg: the p_depth nearest chunks with their bodies and cosines, nearest first, and how
+they were found.
 
 p_matching: how many chunks there are to choose from. p_bodies, p_chunks: the only ones to return,
 or null. Up to 2,000 chunks are compared one by one, and up to 10,000 where these are less than an
