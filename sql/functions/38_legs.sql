@@ -1,5 +1,9 @@
 -- Before the ranking: the language a query is read in, and the vector leg.
 
+-- Its result has changed.
+drop function if exists ragdb_data._nearest(
+  int4, int4[], public.halfvec, int8, int8[], int8[], int4);
+
 create or replace function ragdb_data._nearest(
   p_org_no int4, p_scopes int4[], p_embedding public.halfvec, p_matching int8,
   p_bodies int8[], p_chunks int8[], p_depth int4,

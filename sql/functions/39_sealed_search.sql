@@ -6,6 +6,10 @@
 -- something to spare, and only what is higher is looked at. Where that proves too high the search
 -- is repeated with a bound that cannot.
 
+-- Their results have changed.
+drop function if exists ragdb_data._sealed_candidates(int4, int4[], int4[], int8[], int4);
+drop function if exists ragdb_data._sealed_within(int4, int4[], int4[], int8[], int4);
+
 create or replace function ragdb_data._sealed_candidates(
   p_org_no int4, p_scopes int4[], p_terms int4[], p_chunks int8[], p_limit int4,
   out chunk_nos int8[], out terms int4[], out dfs float8[])
@@ -22,7 +26,7 @@ as $$
 declare
   c_size constant int4 := 4000;
   c_many constant int4 := 100;
-  c_sample constant int4 := 4;
+  c_sample constant int4 := 8;
   c_tries constant int4 := 10;
   c_zero constant bytea := '\x00';
   v_segment record;
@@ -130,10 +134,10 @@ begin
         continue when v_drawn = '{}';
       end if;
 
-      -- How many of the best there should be so far, and three standard deviations.
+      -- How many of the best there should be so far, and to spare, for they come in clusters.
       v_wanted := p_limit * v_seen / v_segments;
       v_wanted := case when v_is_sure then p_limit
-                    else least(ceil(v_wanted + 3 * sqrt(v_wanted) + 2), p_limit) end;
+                    else least(ceil(v_wanted + 5 * sqrt(v_wanted) + 2), p_limit) end;
       if v_least is null then
         v_low := 0;
         v_high := null;

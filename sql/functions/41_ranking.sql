@@ -1,9 +1,10 @@
 -- A search from the caller's words to ranked chunks: what is asked, of which scopes, past which
 -- filter; then the vector leg, the sealed segments, and the fusion of 40_fusion.sql.
 --
--- Filters and scopes hold inside each leg. A filter that lets through up to 40,000 chunks is turned
--- into these chunks; a wider one is asked of each leg's candidates, and of more and more of them
--- until enough match. The vector leg scans all that matches when the HNSW index returned too few.
+-- Filters and scopes hold inside each leg. A filter that lets through few chunks, up to 40,000, is
+-- turned into these; one that lets through a good share of many is resolved for the candidates of
+-- unfiltered legs, see 39_filtered_legs.sql; what is left is asked of more and more candidates until
+-- enough match. The vector leg scans all that matches when the HNSW index returned too few.
 
 create or replace function ragdb_data._ranking_weights(
   p_org_no int4, p_scopes int4[], p_config jsonb)
@@ -62,7 +63,7 @@ declare
   c_wide constant int4 := 10000;
   c_wide_share constant float8 := 0.15;
   c_deep constant int4 := 300;
-  c_few constant int4 := 2000;
+  c_narrow constant int4 := 2000;
   v_org int4 := ragdb.require('rag:read');
   v_scopes int4[];
   v_weights float8[];
@@ -154,12 +155,12 @@ begin
            where d.org_no = v_org and d.scope_no = any (v_scopes) and d.slot_no is not null) d;
 
   if p_filters is not null and p_filters <> '{}' then
-    if v_is_sealed and v_n > c_few and v_depth <= c_deep
+    if v_is_sealed and v_n > c_narrow and v_depth <= c_deep
        and v_query.phrases is null and v_query.excluded is null
     then
       v_share := ragdb_data._filter_share(v_org, v_scopes, p_filters);
     end if;
-    if v_share >= c_wide_share and v_share * v_n > c_few then
+    if v_share >= c_wide_share and v_share * v_n > c_narrow then
       select l.documents, l.vector_chunks, l.cosines, l.strategy,
              l.sealed_chunks, l.terms, l.dfs, l.tail_chunks
         into v_documents, v_vector_chunks, v_cosines, v_strategy,
@@ -275,7 +276,11 @@ begin
       'chunks_in_scope', v_n,
       'average_length', v_length,
       'query_terms', coalesce(cardinality(array_remove(v_terms, 0)), 0),
-      'matching_documents', cardinality(v_documents),
+      'filter_strategy', case
+        when v_is_found then 'candidates'
+        when v_documents is not null then 'resolved'
+        else 'none' end,
+      'matching_documents', case when not v_is_found then cardinality(v_documents) end,
       'matching_chunks', v_matching,
       'selectivity', case when not v_is_wide then v_matching / nullif(v_n, 0) end,
       'keyword_candidates', case when p_mode = 'vector' then 0 else v_depth end,
