@@ -43,7 +43,8 @@ def strategy(library, query: str, filters: object) -> str:
 def matching(db) -> set[int]:
     rows = db.execute(
         "select c.chunk_no from ragdb_data.chunk c join ragdb_data.document d"
-        " on d.org_no = c.org_no and d.body_no = c.body_no where d.metadata ->> 'half' in ('0', '1')"
+        " on d.org_no = c.org_no and d.body_no = c.body_no"
+        " where d.metadata ->> 'half' in ('0', '1')"
     )
     return {chunk for (chunk,) in rows}
 
