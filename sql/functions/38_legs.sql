@@ -110,10 +110,10 @@ $$The vector leg: the p_depth nearest chunks with their bodies and cosines, near
 they were found.
 
 p_matching: how many chunks there are to choose from. p_bodies, p_chunks: the only ones to return,
-or null. Up to 2,000 chunks are compared one by one, and up to 10,000 where these are less than an
-eighth of what the index holds: behind so narrow a filter it is slower. Planning would take longer
-than the search, and no plan depends on its arguments: the partition is found when the plan is run,
-and without sorts the index is the only way to an order by distance.$$;
+or null. Up to 2,000 chunks are compared one by one, and up to 10,000 or those of p_chunks where
+these are less than an eighth of what the index holds: behind so narrow a filter it is slower.
+Planning would take longer than the search, and no plan depends on its arguments: the partition is
+found when the plan is run, and without sorts the index is the only way to an order by distance.$$;
 
 create or replace function ragdb_data._query_language(p_language text, p_workspace text)
   returns text
