@@ -44,8 +44,9 @@ def _story(trace: dict[str, Any]) -> list[str]:
     lines += [f'must occur: "{phrase}"' for phrase in _listed(trace, "phrases")]
     lines += [f'must not occur: "{phrase}"' for phrase in _listed(trace, "excluded")]
     share = trace["selectivity"]
+    about = "about " if trace["filter_strategy"] == "candidates" else ""
     lines.append(
-        f"{trace['matching_chunks']} of {trace['chunks_in_scope']:g} chunks match"
+        f"{about}{trace['matching_chunks']} of {trace['chunks_in_scope']:g} chunks match"
         + (f" ({share:.1%})" if share is not None else "")
     )
     lines.append(

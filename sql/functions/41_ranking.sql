@@ -1,9 +1,10 @@
 -- A search from the caller's words to ranked chunks: what is asked, of which scopes, past which
 -- filter; then the vector leg, the sealed segments, and the fusion of 40_fusion.sql.
 --
--- Filters and scopes hold inside each leg. A filter that lets through up to 10,000 chunks is turned
--- into these chunks; a wider one is asked of each leg's candidates, and of more and more of them
--- until enough match. The vector leg scans all that matches when the HNSW index returned too few.
+-- Filters and scopes hold inside each leg. A filter that lets through few chunks, up to 40,000, is
+-- turned into these; one that lets through a good share of many is resolved for the candidates of
+-- unfiltered legs, see 39_filtered_legs.sql; what is left is asked of more and more candidates until
+-- enough match. The vector leg scans all that matches when the HNSW index returned too few.
 
 create or replace function ragdb_data._vector_weight(p_org_no int4, p_config jsonb)
   returns float8
@@ -97,6 +98,9 @@ as $$
 declare
   c_wide constant int4 := 10000;
   c_few constant int4 := 300;
+  c_wide_share constant float8 := 0.15;
+  c_deep constant int4 := 300;
+  c_narrow constant int4 := 2000;
   v_org int4 := ragdb.require('rag:read');
   v_scopes int4[];
   v_weights float8[];
@@ -109,6 +113,8 @@ declare
   v_unwanted int8[];
   v_left_out int4;
   v_is_wide boolean;
+  v_share float8;
+  v_is_found boolean := false;
   v_depth int4 := greatest(100, p_limit + p_offset);
   v_terms int4[];
   v_version int4;
@@ -185,35 +191,6 @@ begin
   end if;
   v_clock := v_clock || clock_timestamp();
 
-  if p_filters is not null and p_filters <> '{}' then
-    v_documents := ragdb_data._matching_documents(v_org, v_scopes, p_filters);
-    v_bodies := array(select distinct d.body_no
-                        from ragdb_data.document d
-                       where d.org_no = v_org and d.document_no = any (v_documents));
-    if cardinality(v_bodies) <= c_wide then
-      v_chunks := array(select c.chunk_no
-                          from ragdb_data.chunk c
-                         where c.org_no = v_org and c.body_no = any (v_bodies)
-                         limit c_wide + 1);
-      if cardinality(v_chunks) > c_wide then
-        v_chunks := null;
-      end if;
-    end if;
-  end if;
-  if v_query.phrases is not null or v_query.excluded is not null then
-    select r.wanted, r.unwanted into v_chunks, v_unwanted
-      from ragdb_data._resolve_phrases(
-             v_org, v_scopes, v_language, v_query.phrases, v_query.excluded, v_chunks) r;
-    if v_bodies is not null and v_chunks is not null then
-      v_chunks := array(select c.chunk_no
-                          from ragdb_data.chunk c
-                         where c.org_no = v_org
-                           and c.chunk_no = any (v_chunks)
-                           and c.body_no in (select unnest(v_bodies)));
-    end if;
-  end if;
-  v_clock := v_clock || clock_timestamp();
-
   select t.n + s.n - d.n,
          greatest((t.length + s.length - d.length) / nullif(t.n + s.n - d.n, 0), 1),
          s.n > 0,
@@ -231,16 +208,56 @@ begin
                  array_agg(d.chunk_no) filter (where d.slot_no is null) as unsealed
             from ragdb_data.dead_chunk d
            where d.org_no = v_org and d.scope_no = any (v_scopes)) d;
+
+  if p_filters is not null and p_filters <> '{}' then
+    if v_is_sealed and v_n > c_narrow and v_depth <= c_deep and v_model_no is null
+       and v_query.phrases is null and v_query.excluded is null
+    then
+      v_share := ragdb_data._filter_share(v_org, v_scopes, p_filters);
+    end if;
+    if v_share >= c_wide_share and v_share * v_n > c_narrow then
+      select l.documents, l.vector_chunks, l.cosines, l.strategy,
+             l.sealed_chunks, l.terms, l.dfs, l.tail_chunks
+        into v_documents, v_vector_chunks, v_cosines, v_strategy,
+             v_sealed_chunks, v_sealed_terms, v_sealed_dfs, v_chunks
+        from ragdb_data._filtered_legs(
+               v_org, v_scopes, p_filters, v_share, v_n::int8, v_embedding, v_terms,
+               v_depth,
+               -- Up to 10,000 chunks what is found does not depend on how.
+               case when v_n <= c_wide then v_depth + 20
+                 else greatest(v_depth * 3 / 4, p_limit + p_offset + 20) end) l;
+      v_is_found := v_documents is not null;
+    end if;
+    if not v_is_found then
+      select f.documents, f.bodies, f.chunks into v_documents, v_bodies, v_chunks
+        from ragdb_data._filtered(v_org, v_scopes, p_filters) f;
+    end if;
+  end if;
+  if v_query.phrases is not null or v_query.excluded is not null then
+    select r.wanted, r.unwanted into v_chunks, v_unwanted
+      from ragdb_data._resolve_phrases(
+             v_org, v_scopes, v_language, v_query.phrases, v_query.excluded, v_chunks) r;
+    if v_bodies is not null and v_chunks is not null then
+      v_chunks := array(select c.chunk_no
+                          from ragdb_data.chunk c
+                         where c.org_no = v_org
+                           and c.chunk_no = any (v_chunks)
+                           and c.body_no in (select unnest(v_bodies)));
+    end if;
+  end if;
+  v_clock := v_clock || clock_timestamp();
+
   v_is_wide := v_bodies is not null and v_chunks is null;
   v_left_out := coalesce(cardinality(v_unwanted), 0);
   v_matching := case
+    when v_is_found then v_share * v_n
     when v_chunks is not null then cardinality(v_chunks)
     when v_is_wide then c_wide + 1
     else v_n - v_left_out end;
   -- Then both legs return all that matches.
   v_is_few := v_matching + v_left_out <= c_few;
 
-  if v_embedding is not null then
+  if v_embedding is not null and not v_is_found then
     -- HNSW filters by body alone: phrases leave no more than it takes for the exact scan. Of a few
     -- chunks to leave out, that many more are asked for.
     v_comparable := case
@@ -274,32 +291,19 @@ begin
   end if;
   v_clock := v_clock || clock_timestamp();
 
-  if v_is_sealed and cardinality(v_terms) > 0 then
-    select array_agg(u.term), array_agg(u.df)
-      into v_sealed_terms, v_sealed_dfs
-      from (select x.term, sum(x.df)::float8 as df
-              from (select g.term, g.df::int4 as df
-                      from ragdb_data.segment_posting g
-                     where g.org_no = v_org
-                       and g.term = any (v_terms)
-                       and g.scope_no = any (v_scopes)
-                    union all
-                    select t.term, -1
-                      from ragdb_data.dead_chunk d
-                     cross join lateral unnest(d.terms) t(term)
-                     where d.org_no = v_org
-                       and d.scope_no = any (v_scopes)
-                       and d.slot_no is not null
-                       and t.term = any (v_terms)) x
-             group by x.term) u;
+  if v_is_sealed and not v_is_found and cardinality(v_terms) > 0 then
     if v_is_few and v_chunks is not null then
       v_sealed_chunks := v_chunks;
+      select f.terms, f.dfs into v_sealed_terms, v_sealed_dfs
+        from ragdb_data._sealed_frequencies(v_org, v_scopes, v_terms) f;
     elsif v_is_wide then
-      v_sealed_chunks := ragdb_data._sealed_within(
-        v_org, v_scopes, v_terms, v_bodies, v_depth + 20 + v_left_out);
+      select c.chunk_nos, c.terms, c.dfs into v_sealed_chunks, v_sealed_terms, v_sealed_dfs
+        from ragdb_data._sealed_within(
+               v_org, v_scopes, v_terms, v_bodies, v_depth + 20 + v_left_out) c;
     else
-      v_sealed_chunks := ragdb_data._sealed_candidates(
-        v_org, v_scopes, v_terms, v_chunks, v_depth + 20 + v_left_out);
+      select c.chunk_nos, c.terms, c.dfs into v_sealed_chunks, v_sealed_terms, v_sealed_dfs
+        from ragdb_data._sealed_candidates(
+               v_org, v_scopes, v_terms, v_chunks, v_depth + 20 + v_left_out) c;
     end if;
   end if;
   if v_is_wide or v_left_out > 0 then
@@ -344,7 +348,11 @@ begin
       'chunks_in_scope', v_n,
       'average_length', v_length,
       'query_terms', coalesce(cardinality(array_remove(v_terms, 0)), 0),
-      'matching_documents', cardinality(v_documents),
+      'filter_strategy', case
+        when v_is_found then 'candidates'
+        when v_documents is not null then 'resolved'
+        else 'none' end,
+      'matching_documents', case when not v_is_found then cardinality(v_documents) end,
       'matching_chunks', v_matching,
       'selectivity', case when not v_is_wide then v_matching / nullif(v_n, 0) end,
       'keyword_candidates', case when p_mode = 'vector' then 0 else v_depth end,

@@ -55,7 +55,9 @@ SUPERFLUOUS = {
         "reads the body of a chunk being written by its number; a large batch is its writer's own;"
         " looks whether a language is known",
     ),
-    "_documents_where": (1, "widens a text that is compared to decide on one's own fact"),
+    "_documents_with": (1, "widens a text that is compared to decide on one's own fact"),
+    "_filter_share": (3, "samples by the numbers of one's own segments, and tells a share"),
+    "_filtered_legs": (2, "finds numbers, whose rows state the organization"),
     "forget_answers": (8, "joins by user as well, and nobody but a guest has two organizations"),
     "_open_scope": (2, "numbers of the caller's own workspace"),
     "revoke_api_key": (1, "finds a key by uuid"),
@@ -97,6 +99,7 @@ SUPERFLUOUS = {
     "_nearest": (1, "asks how many vectors a partition has"),
     "_purge_postings": (2, "finds numbers, and deletes what was found"),
     "_seal_scope": (3, "finds numbers; what is written states the organization"),
+    "_sealed_candidates": (1, "counts segments, to guess how high the best scores are"),
     "_sealed_within": (1, "narrows numbers down that were found within the organization"),
     "_rerank": (1, "reads the words of chunks by their numbers, and tells two figures of each"),
     "_search": (5, "finds numbers, whose rows state the organization, and narrows down"),

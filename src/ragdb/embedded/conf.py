@@ -35,7 +35,7 @@ def server_conf(home: Path, sockets: Path, listen_addresses: str, port: int) -> 
         "max_connections": 100,
         # One upgrade touches every partition and index of every table in one transaction.
         "max_locks_per_transaction": 256,
-        "shared_buffers": _megabytes(_clamp(memory // 4, 32 * _MB, 2 * _GB)),
+        "shared_buffers": _megabytes(_clamp(memory // 4, 32 * _MB, 8 * _GB)),
         "effective_cache_size": _megabytes(memory * 6 // 10),
         "maintenance_work_mem": _megabytes(maintenance),
         "work_mem": _megabytes(_clamp(memory // 64, 16 * _MB, 64 * _MB)),
