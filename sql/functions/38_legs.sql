@@ -24,7 +24,9 @@ $$;
 
 comment on function ragdb_data._table_scale(int4) is
 $$What cosines of the table's vectors are multiplied by: 1, or less where a model replaces these
-vectors by its own. Query and table vector are sums of the same rows, and look nearer than they are.$$;
+vectors by its own.
+
+A query's vector and a table's are sums of the same rows, and look nearer than they are.$$;
 
 -- Its result has changed.
 drop function if exists ragdb_data._nearest(

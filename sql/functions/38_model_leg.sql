@@ -107,4 +107,4 @@ end;
 $$;
 
 comment on function ragdb_data._confidence(int4, int4, int4) is
-$$The constants of confidence: of the model whose vectors are searched, or of the table's version.$$;
+$$Constants of confidence: of the model whose vectors are searched, or of the table's version.$$;

@@ -59,8 +59,8 @@ $$;
 
 comment on function ragdb_data._moved_cosines(
   int4, int4, int4, public.halfvec, int8[], float8[]) is
-$$Cosines of chunks, which come best first, with a query's vector that is moved towards the two best.
+$$Cosines of chunks, best first, with a query's vector that is moved towards the two best.
 
 p_cosines: those with the vector as it is. p_model_no: the model it is of, null for the table.
-A chunk without a vector keeps none. Constants: chosen on half of the queries of eight collections,
-where they gained .004 nDCG@10; on the other half .005.$$;
+A chunk without a vector keeps none. Constants: on a plateau of all queries of eight collections,
+where they gain about .004 nDCG@10 on either half.$$;

@@ -3,8 +3,8 @@
 --
 -- Filters and scopes hold inside each leg. A filter that lets through few chunks, up to 40,000, is
 -- turned into these; one that lets through a good share of many is resolved for the candidates of
--- unfiltered legs, see 39_filtered_legs.sql; what is left is asked of more and more candidates until
--- enough match. The vector leg scans all that matches when the HNSW index returned too few.
+-- unfiltered legs, see 39_filtered_legs.sql; what is left is asked of more and more candidates,
+-- until enough match. The vector leg scans all that matches when the HNSW index returned too few.
 
 create or replace function ragdb_data._vector_weight(p_org_no int4, p_config jsonb)
   returns float8
