@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import pytest
@@ -10,12 +10,14 @@ import pytest
 FIGURES = pytest.StashKey[dict[str, int]]()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     """A module stays together; so do those that look at one world, which take longest, first."""
     for item in items:
         group = "security" if "security" in item.path.parts else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: "security" not in item.path.parts)
+    yield
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -75,12 +75,13 @@ begin
                  from pg_class c
                 where c.oid = ragdb_data._vector_partition(v_org));
   if v_index is null then
-    held := 0;
+    held := case when is_owned then 0 end;
     advice := case when is_owned and indexed + waiting > c_small then 'build' else 'none' end;
     return next;
     return;
   end if;
-  held := pg_relation_size(v_index) / 830;
+  -- It tells of others: for operators, who see what the whole server holds.
+  held := case when is_owned then pg_relation_size(v_index) / 830 end;
   if indexed > c_small then
     select avg(s.share) into recall
       from (select v.embedding
@@ -130,9 +131,9 @@ comment on function ragdb.check_vector_index(int4) is
 $$What state the HNSW index of the caller's vectors is in, and what would be best for it.
 
 indexed, waiting: vectors that are in it, and that are compared one by one. held: about how many it
-has, those of other organizations in the same partition included. is_owned: whether the login may
-build it. recall: of ten nearest neighbours,
-by the index and by all vectors, over a sample; null for few vectors. advice, for this login: build
+has, those of other organizations in the same partition included; null for logins that may not build
+it (is_owned false). recall: of ten nearest neighbours, by the index and by all vectors, over a
+sample; null for few vectors. advice, for this login: build
 (drop_vector_index() and build_vector_index(), where there is no index, recall is below .95, or so
 many are waiting that building takes less time than inserting), insert (maintain()) or none.
 Needs data:write. Raises PT422 invalid_limit.$$;

@@ -11,7 +11,7 @@ from world import Party, World, acting
 WHO = "select ragdb.current_org_no()"
 
 # Documents of acme that each member may read.
-READABLE = {"admin": 11, "carol": 15, "eddy": 9, "vera": 7, "limited": 7, "guest": 7}
+READABLE = {"admin": 13, "carol": 19, "eddy": 11, "vera": 9, "limited": 9, "guest": 9}
 ROLES = {"admin": "admin", "carol": "developer", "eddy": "editor", "vera": "viewer"}
 
 

@@ -331,6 +331,7 @@ class Recipes:
             "p_depth": (100, []),
             "p_vector_depth": (100, []),
             "p_has_all_vectors": (False, [True]),
+            "p_has_models": (False, [True]),
             "p_stems": (self.terms, []),
             "p_idfs": ([1.0] * len(self.terms), []),
             "p_weights": ([1.0] * len(self.terms), []),
@@ -510,7 +511,8 @@ class Recipes:
             "p_cached": (1, []),
             "p_prefix": ("", []),
             "p_model_no": (self.model_nos[0], self.model_nos[1:]),
-            "_fuse p_model_no": (None, self.model_nos[:1]),
+            **{f"{name} p_model_no": (None, self.model_nos[:1])
+               for name in ("_fuse", "_rerank", "_moved_cosines")},
             "p_model ragdb_data.embedding_model": (self.models[0], self.models[1:]),
             "p_protocol": ("openai", []),
             "p_dimensions": (8, []),

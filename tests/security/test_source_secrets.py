@@ -11,7 +11,7 @@ from world import World
 
 Look = Callable[[Subject], Looker]
 
-MAY_CONFIGURE = {"admin": 1, "carol": 2, "limited": 1, "operator": 1}
+MAY_CONFIGURE = {"admin": 2, "carol": 4, "limited": 2, "operator": 2}
 
 
 @pytest.mark.parametrize(

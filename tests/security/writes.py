@@ -132,6 +132,10 @@ def _changes(looker: Looker, statement: str) -> bool:
         )
 
 
+# Tables whose rows belong to no organization.
+_GLOBAL = ("app_user", "embedding_rate")
+
+
 def _versions(
     looker: Looker, spared: tuple[str, ...], foreign: bool
 ) -> list[tuple[object, ...]]:
@@ -141,16 +145,16 @@ def _versions(
     """
     with rolled_back(looker.connection):
         looker.step_up()
-        return [
-            row
-            for name, _, condition, numbers in list(looker.boundary.hidden(looker.connection))
-            if not name.startswith(spared)
-            for row in looker.connection.execute(
-                f"select tableoid, ctid from ragdb_data.{name} where"
-                f" {'org_no <> %(org)s' if foreign and name != 'app_user' else condition}".encode(),
-                numbers,
+        versions: list[tuple[object, ...]] = []
+        for name, _, condition, numbers in list(looker.boundary.hidden(looker.connection)):
+            if name.startswith(spared):
+                continue
+            if foreign and name not in _GLOBAL:
+                condition = "org_no <> %(org)s"
+            versions += looker.connection.execute(
+                f"select tableoid, ctid from ragdb_data.{name} where {condition}".encode(), numbers
             ).fetchall()
-        ]
+        return versions
 
 
 def powerless_writes(looker: Looker, grants: list[Granted]) -> tuple[list[str], int]:
