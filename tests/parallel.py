@@ -1,8 +1,8 @@
-"""Tests in several processes: which stay together, and the figures they report in the end."""
+"""Tests in several processes: in which order, and the figures they report in the end."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,14 +10,11 @@ import pytest
 FIGURES = pytest.StashKey[dict[str, int]]()
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
-    """A module stays together; so do those that look at one world, which take longest, first."""
-    for item in items:
-        group = "security" if "security" in item.path.parts else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: "security" not in item.path.parts)
-    yield
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, so that no process is left alone with it."""
+    items.sort(
+        key=lambda item: (item.path.stem != "test_mutations", "security" not in item.path.parts)
+    )
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -148,9 +148,9 @@ def _verify(settings: Settings, database: Database) -> InitReport:
     try:
         found = schema(database)
     except RagdbError as error:
-        if error.problem.status != 403:
+        if error.problem.status not in (403, 422):
             raise
-        found = None  # not even a login of the service
+        found = None  # not even a login of the service, or a server without its roles
     if found and found.state == "newer":
         raise install.VersionMismatch(found.message)
     if not (found and found.ok):

@@ -156,7 +156,7 @@ def test_cluster_is_private_checked_and_folds_umlauts(server: Server) -> None:
     assert run(server, "select lower('ÄÖÜ')") == "äöü"
     assert run(server, "select count(*) from pg_file_settings where error is not null") == 0
     buffers = run(server, "select pg_size_bytes(current_setting('shared_buffers'))")
-    assert 32 << 20 <= int(str(buffers)) <= 2 << 30
+    assert 32 << 20 <= int(str(buffers)) <= 8 << 30
     run(server, "create extension vector")
 
 
