@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,7 +64,7 @@ class Desk:
                 )
                 if not claimed:
                     break
-                job = Job(claimed[0], pool, settings.load(Path(os.devnull), {}))
+                job = Job(claimed[0], pool, settings.load(Path("/nonexistent"), {}))
                 try:
                     result = await HANDLERS[job.claimed.kind](job)
                 except TryLater as later:
