@@ -35,7 +35,9 @@ class Mutant:
 
     @property
     def subject(self) -> str:
-        """The function or view that states an organization or permission no more."""
+        """The function or view that states an organization or permission no more, or the policy."""
+        if self.kind.startswith("policy"):
+            return self.name
         subject = self.name.split("(")[0].split(" ")[0].split(".")[-1]
         return subject + (" permission" if self.kind == "permission not required" else "")
 
