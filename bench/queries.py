@@ -80,7 +80,8 @@ def _query(
     kind: str, title: str, content: str, middling: set[str], chance: random.Random
 ) -> str | None:
     if kind == "title":
-        return title if 2 <= len(_words(title)) <= 10 else None
+        # Quotation marks would be syntax to some: only what has the phrase is a result then.
+        return title.replace('"', " ") if 2 <= len(_words(title)) <= 10 else None
     if kind == "words":
         words = sorted(set(_words(content)) & middling)
         return " ".join(chance.sample(words, min(len(words), chance.randint(3, 6)))) or None
