@@ -118,6 +118,7 @@ SUPERFLUOUS = {
     "list_sync_runs": (1, "finds runs by the number of a source that was found by uuid"),
     "open_source": (3, "finds a source by uuid; row level security stands behind"),
     "put_source": (5, "finds by name within one's own workspace; row level security stands behind"),
+    "reseal_source": (1, "finds a source by uuid; row level security stands behind"),
     "refresh_source": (3, "finds a source by uuid, and its job by number"),
     "store_sync": (5, "stores for a run that was found by uuid, by the numbers of its source"),
     "sweep_sync": (2, "sweeps items of a run that was found by uuid"),
