@@ -180,7 +180,7 @@ class Graph:
         )  # fmt: skip
         start = int(at or 0)
         page = changed[start : start + self.page]
-        link = f"{self.base}/v1.0/drives/b!lib/root/delta?token="
+        link = "/".join((self.base, "v1.0", "drives", "b!lib", "root", "delta?token="))
         answer: dict[str, Any] = {"value": [self._item(name) for _, name in page]}
         if start == 0:
             answer["value"].insert(0, {"id": "root", "name": "root", "root": {}, "folder": {}})

@@ -85,7 +85,7 @@ SUPERFLUOUS = {
     "_workspace_scope": (1, "finds the scope of a workspace that is one's own row"),
     "_is_copy": (4, "joins either chunk twice, by its vector and by its words"),
     "_embed_chunks": (
-        4,
+        5,
         "only locks, or finds by the number of one's own chunk and its body",
     ),
     "reembed": (2, "finds numbers; what is written states the organization"),

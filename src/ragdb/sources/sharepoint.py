@@ -141,7 +141,7 @@ class SharePoint:
         for drive in drives:
             if drive in done:
                 continue
-            first = f"{self._graph}/drives/{quote(drive)}/root/delta"
+            first = "/".join((self._graph, "drives", quote(drive), "root", "delta"))
             link: str | None = links.get(drive, first)
             while link:
                 page = _converted(self._web.get(link).json(), Answer)
