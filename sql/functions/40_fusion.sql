@@ -2,7 +2,7 @@
 --
 --   lexical   exact BM25 (Robertson and Zaragoza 2009, k1 1.2, b .75) with N, document frequency
 --             and average length of the scopes searched; a title's words count three times
---   cosine    of the query's vector and the chunk's; of the best 50, of a vector that is moved
+--   cosine    of the query's vector and the chunk's; of the best 50, at last, of one that is moved
 --             towards the two best of them: see 40_feedback.sql
 --   base      lexical / greatest lexical + vector weight * cosine, over the best 100 of each leg,
 --             each completed with the other leg's score
@@ -19,7 +19,6 @@ create or replace function ragdb_data._rerank(
   p_org_no int4, p_terms int4[], p_stems int4[], p_idfs float8[], p_idf_total float8, p_n float8,
   p_chunks int8[], p_scores float8[], p_idf_sums float8[], p_idf_maxima float8[], p_depth int4,
   p_vector_chunks int8[], p_cosines float8[], p_vector_depth int4,
-  p_embedding public.halfvec, p_version int4, p_model_no int4,
   p_vector_weight float8, p_phrase_weight float8, p_sentence_weight float8,
   p_limit int4, p_offset int4)
   returns table (
@@ -42,7 +41,6 @@ declare
   c_greatest constant float8 := nullif(p_scores[1], 0);
   c_most constant float8 := ln(1 + (p_n + 0.5::float8) / 0.5::float8);
   v_base record;
-  v_cosines float8[];
   v_sparse public.sparsevec[];
   v_pair int8;
   v_pairs int8[] := '{}';
@@ -84,8 +82,6 @@ begin
            where l.rank <= p_depth or v.rank <= p_vector_depth
            order by base desc, 1
            limit c_rerank) c;
-  v_cosines := ragdb_data._moved_cosines(
-    p_org_no, p_version, p_model_no, p_embedding, v_base.chunk_nos, v_base.cosines);
 
   return query
   with base as materialized (
@@ -96,7 +92,7 @@ begin
                   + p_phrase_weight * coalesce(v_pair_total / c_greatest, 0) as most
       from (select u.*, coalesce(u.lexical / c_greatest, 0)
                         + p_vector_weight * coalesce(u.cosine, 0) as base
-              from unnest(v_base.chunk_nos, v_base.lexicals, v_base.lexical_ranks, v_cosines,
+              from unnest(v_base.chunk_nos, v_base.lexicals, v_base.lexical_ranks, v_base.cosines,
                           v_base.vector_ranks, v_base.idf_sums, v_base.idf_maxima)
                    u(chunk_no, lexical, lexical_rank, cosine, vector_rank, idf_sum, idf_maximum)
             offset 0) c),
@@ -156,7 +152,7 @@ $$;
 
 comment on function ragdb_data._rerank(
   int4, int4[], int4[], float8[], float8, float8, int8[], float8[], float8[], float8[], int4,
-  int8[], float8[], int4, public.halfvec, int4, int4, float8, float8, float8, int4, int4) is
+  int8[], float8[], int4, float8, float8, float8, int4, int4) is
 $$The best of both legs by the sum of their scores, and these by phrases and sentences as well.
 
 p_terms: the query's stems in order; p_stems: each once, with p_idfs. p_chunks to p_idf_maxima: what
@@ -270,12 +266,35 @@ begin
     v_cosines := v_cosines || v_other_cosines;
   end if;
   return query
-  select r.*, v_confidence
-    from ragdb_data._rerank(
-           p_org_no, p_terms, v_words.terms, v_words.idfs, v_words.idf_total, p_n,
-           v_found.chunk_nos, v_found.scores, v_found.idf_sums, v_found.idf_maxima, v_depth,
-           v_chunks, v_cosines, v_vector_depth, p_embedding, p_version, p_model_no,
-           p_vector_weight, p_phrase_weight, p_sentence_weight, p_limit, p_offset) r;
+  with ranked as materialized (
+    select r.*
+      from ragdb_data._rerank(
+             p_org_no, p_terms, v_words.terms, v_words.idfs, v_words.idf_total, p_n,
+             v_found.chunk_nos, v_found.scores, v_found.idf_sums, v_found.idf_maxima, v_depth,
+             v_chunks, v_cosines, v_vector_depth, p_vector_weight, p_phrase_weight,
+             p_sentence_weight, greatest(50, p_limit + p_offset), 0) r),
+  moved as (
+    select u.chunk_no, u.cosine
+      from (select array_agg(r.chunk_no order by r.rank) as chunk_nos,
+                   array_agg(r.cosine order by r.rank) as cosines
+              from ranked r) a
+     cross join lateral unnest(
+             a.chunk_nos,
+             ragdb_data._moved_cosines(
+               p_org_no, p_version, p_model_no, p_embedding, a.chunk_nos, a.cosines))
+               u(chunk_no, cosine)),
+  final as (
+    select r.*, coalesce(m.cosine, r.cosine) as moved_cosine,
+           r.score + coalesce(p_vector_weight * (m.cosine - r.cosine), 0) as moved_score
+      from ranked r
+      join moved m on m.chunk_no = r.chunk_no)
+  select (row_number() over (order by f.moved_score desc, f.chunk_no))::int4, f.chunk_no,
+         f.moved_score, f.lexical, f.lexical_rank, f.moved_cosine, f.vector_rank,
+         f.phrase, f.sentence, v_confidence
+    from final f
+   order by f.moved_score desc, f.chunk_no
+  offset p_offset
+   limit p_limit;
 end;
 $$;
 

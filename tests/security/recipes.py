@@ -512,7 +512,7 @@ class Recipes:
             "p_prefix": ("", []),
             "p_model_no": (self.model_nos[0], self.model_nos[1:]),
             **{f"{name} p_model_no": (None, self.model_nos[:1])
-               for name in ("_fuse", "_rerank", "_moved_cosines")},
+               for name in ("_fuse", "_moved_cosines")},
             "p_model ragdb_data.embedding_model": (self.models[0], self.models[1:]),
             "p_protocol": ("openai", []),
             "p_dimensions": (8, []),
