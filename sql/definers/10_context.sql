@@ -7,6 +7,25 @@
 -- HMAC-SHA256 (RFC 2104) with precomputed pads on core sha256(). These functions are definer
 -- because they read keys and hashes.
 
+create or replace function ragdb_private.pads()
+  returns bytea[]
+  language plpgsql
+  immutable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (select array[k.inner_pad, k.outer_pad] from ragdb_private.context_key k);
+end;
+$$;
+
+comment on function ragdb_private.pads() is
+$$Pads of the signing key, inner and outer.
+
+Declared immutable so that a session's plans hold them: a policy asks for the context in every
+statement, and reading the key took most of its time. A context is bound to its session, so one that
+began with another key signs and checks with that.$$;
+
 create or replace function ragdb_private.mac(p_payload text, p_inner_pad bytea, p_outer_pad bytea)
   returns text
   language sql
@@ -96,10 +115,10 @@ declare
       p_org_no, p_user_no, p_key_no, p_workspace_no, p_permissions, p_scopes), '|');
 begin
   perform set_config(
-            'ragdb.context',
-            v_payload || '|' || ragdb_private.mac(v_payload, k.inner_pad, k.outer_pad),
-            true)
-     from ragdb_private.context_key k;
+    'ragdb.context',
+    v_payload || '|'
+    || ragdb_private.mac(v_payload, (ragdb_private.pads())[1], (ragdb_private.pads())[2]),
+    true);
 end;
 $$;
 
@@ -182,8 +201,6 @@ as $$
 declare
   v_context text := current_setting('ragdb.context', true);
   v_payload text;
-  v_inner_pad bytea;
-  v_outer_pad bytea;
 begin
   if v_context is null or v_context = '' then
     return (
@@ -195,10 +212,10 @@ begin
        where l.login = session_user);
   end if;
 
-  select k.inner_pad, k.outer_pad into v_inner_pad, v_outer_pad from ragdb_private.context_key k;
   v_payload := left(v_context, -65);
   if v_context is distinct from
-     v_payload || '|' || ragdb_private.mac(v_payload, v_inner_pad, v_outer_pad) then
+     v_payload || '|'
+     || ragdb_private.mac(v_payload, (ragdb_private.pads())[1], (ragdb_private.pads())[2]) then
     raise exception 'The session context is not valid.'
       using errcode = '28000',
             constraint = 'invalid_session_context',

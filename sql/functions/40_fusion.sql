@@ -15,10 +15,18 @@
 -- most searches to run. Everything is found by key, whatever the planner thinks of the tables'
 -- sizes, so one plan serves tenants of every size and planning is paid once a session.
 
+-- What they took has changed.
+drop function if exists ragdb_data._rerank(
+  int4, int4[], int4[], float8[], float8, float8, int8[], float8[], float8[], float8[], int4,
+  int8[], float8[], int4, float8, float8, float8, int4, int4);
+drop function if exists ragdb_data._moved_cosines(
+  int4, int4, int4, public.halfvec, int8[], float8[]);
+
 create or replace function ragdb_data._rerank(
   p_org_no int4, p_terms int4[], p_stems int4[], p_idfs float8[], p_idf_total float8, p_n float8,
   p_chunks int8[], p_scores float8[], p_idf_sums float8[], p_idf_maxima float8[], p_depth int4,
   p_vector_chunks int8[], p_cosines float8[], p_vector_depth int4,
+  p_embedding public.halfvec, p_version int4, p_model_no int4,
   p_vector_weight float8, p_phrase_weight float8, p_sentence_weight float8,
   p_limit int4, p_offset int4)
   returns table (
@@ -31,43 +39,29 @@ create or replace function ragdb_data._rerank(
   security invoker
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_generic_plan
-  set enable_seqscan = off
   set enable_mergejoin = off
+  set enable_nestloop = off  -- arrays are taken for short
   set jit = off
 as $$
 #variable_conflict use_column
 declare
   c_rerank constant int4 := greatest(50, p_limit + p_offset);
+  c_seeds constant int4 := 2;
   c_greatest constant float8 := nullif(p_scores[1], 0);
-  c_most constant float8 := ln(1 + (p_n + 0.5::float8) / 0.5::float8);
+  c_idf_total constant float8 := nullif(p_idf_total, 0);
+  v_pairs record;
   v_base record;
-  v_sparse public.sparsevec[];
-  v_pair int8;
-  v_pairs int8[] := '{}';
-  v_pair_idfs float8[] := '{}';
-  v_pair_total float8 := 0;
-  v_idf float8;
+  v_words record;
+  v_moved float8[];
 begin
-  for i in 2 .. coalesce(cardinality(p_terms), 0) loop
-    continue when p_terms[i - 1] = p_terms[i] or p_terms[i - 1] = 0 or p_terms[i] = 0;
-    v_pair := p_terms[i - 1]::int8 << 32 | p_terms[i];
-    continue when v_pair = any (v_pairs);
-    v_idf := least(p_idfs[array_position(p_stems, p_terms[i - 1])]
-                   + p_idfs[array_position(p_stems, p_terms[i])], c_most);
-    v_pairs := v_pairs || v_pair;
-    v_pair_idfs := v_pair_idfs || v_idf;
-    v_pair_total := v_pair_total + v_idf;
-  end loop;
-  v_sparse := array(select ('{' || t || ':1}/536870912')::public.sparsevec
-                      from unnest(p_stems) with ordinality u(t, n) order by n);
+  v_pairs := ragdb_data._pairs(p_terms, p_stems, p_idfs, p_n);
 
-  select array_agg(c.chunk_no order by c.base desc, c.chunk_no) as chunk_nos,
-         array_agg(c.lexical order by c.base desc, c.chunk_no) as lexicals,
-         array_agg(c.lexical_rank order by c.base desc, c.chunk_no) as lexical_ranks,
-         array_agg(c.cosine order by c.base desc, c.chunk_no) as cosines,
-         array_agg(c.vector_rank order by c.base desc, c.chunk_no) as vector_ranks,
-         array_agg(c.idf_sum order by c.base desc, c.chunk_no) as idf_sums,
-         array_agg(c.idf_maximum order by c.base desc, c.chunk_no) as idf_maxima
+  select array_agg(b.chunk_no) as chunk_nos, array_agg(b.lexical) as lexicals,
+         array_agg(b.lexical_rank) as lexical_ranks, array_agg(b.cosine) as cosines,
+         array_agg(b.vector_rank) as vector_ranks, array_agg(b.base) as bases,
+         array_agg(least(coalesce(b.idf_maximum / c_idf_total, 0), 1)) as sentences,
+         -- One word is a sentence's best, and no phrase: these need not be read.
+         array_agg(b.chunk_no) filter (where b.idf_sum > b.idf_maximum) as unread
     into v_base
     from (select coalesce(l.chunk_no, v.chunk_no) as chunk_no, l.score as lexical,
                  case when l.rank <= p_depth then l.rank end as lexical_rank, v.cosine,
@@ -78,72 +72,42 @@ begin
             from unnest(p_chunks, p_scores, p_idf_sums, p_idf_maxima)
                  with ordinality l(chunk_no, score, idf_sum, idf_maximum, rank)
             full join unnest(p_vector_chunks, p_cosines)
-                      with ordinality v(chunk_no, cosine, rank) on v.chunk_no = l.chunk_no
+                      with ordinality v(chunk_no, cosine, rank)
+              on v.chunk_no = l.chunk_no
            where l.rank <= p_depth or v.rank <= p_vector_depth
            order by base desc, 1
-           limit c_rerank) c;
+           limit c_rerank) b;
+
+  v_words := ragdb_data._phrases_and_sentences(
+    p_org_no, v_base.unread, p_stems, p_idfs, v_pairs.pairs, v_pairs.idfs, c_greatest,
+    c_idf_total);
+  v_moved := ragdb_data._moved_cosines(
+    p_org_no, p_version, p_model_no, p_embedding, v_base.chunk_nos, v_base.cosines,
+    array(select u.chunk_no
+            from unnest(v_base.chunk_nos, v_base.bases, v_base.sentences)
+                 u(chunk_no, base, sentence)
+            left join unnest(v_words.chunk_nos, v_words.phrases, v_words.sentences)
+                      w(chunk_no, phrase, sentence) on w.chunk_no = u.chunk_no
+           order by u.base + p_phrase_weight * coalesce(w.phrase, 0)
+                    + p_sentence_weight * coalesce(w.sentence, u.sentence) desc, u.chunk_no
+           limit c_seeds));
 
   return query
-  with base as materialized (
-    select c.*,
-           -- Without reading the chunk: what it gets at least, and at most.
-           c.base + p_sentence_weight * least(coalesce(c.idf_maximum / p_idf_total, 0), 1) as least,
-           c.base + p_sentence_weight * least(coalesce(c.idf_sum / p_idf_total, 0), 1)
-                  + p_phrase_weight * coalesce(v_pair_total / c_greatest, 0) as most
-      from (select u.*, coalesce(u.lexical / c_greatest, 0)
-                        + p_vector_weight * coalesce(u.cosine, 0) as base
-              from unnest(v_base.chunk_nos, v_base.lexicals, v_base.lexical_ranks, v_base.cosines,
-                          v_base.vector_ranks, v_base.idf_sums, v_base.idf_maxima)
-                   u(chunk_no, lexical, lexical_rank, cosine, vector_rank, idf_sum, idf_maximum)
-            offset 0) c),
-  -- Where the query's words are; a sentence is numbered by the ends of sentences before it. The
-  -- concatenation and the offsets unpack a long array once, not for each word.
-  word as materialized (
-    select k.chunk_no, q.term, q.idf, width_bucket(p.position, k.ends) as sentence,
-           array_position(v_pairs, q.term::int8 << 32 | k.terms[p.position + 1]) as pair
-      from (select k.chunk_no, k.terms, k.stems, array_positions(k.terms, 0) as ends
-              from (select c.chunk_no, c.terms || '{}'::int4[] as terms, c.stems
-                      from ragdb_data.chunk_word c
-                     where c.org_no = p_org_no
-                       and c.chunk_no = any (array(
-                             select b.chunk_no
-                               from base b
-                              where b.idf_sum > b.idf_maximum
-                                and b.most + 1e-9::float8 >= coalesce((
-                                      select o.least
-                                        from base o
-                                       order by o.least desc
-                                      offset p_limit + p_offset - 1
-                                       limit 1), '-infinity')))
-                    offset 0) k
-            offset 0) k
-      join unnest(p_stems, p_idfs, v_sparse) q(term, idf, stem)
-        on k.stems operator(public.<#>) q.stem < 0
-     cross join lateral unnest(array_positions(k.terms, q.term)) p(position)),
-  sentence as (
-    select s.chunk_no, max(s.idf) as idf
-      from (select d.chunk_no, sum(d.idf) as idf
-              from (select distinct w.chunk_no, w.sentence, w.idf, w.term from word w) d
-             group by d.chunk_no, d.sentence) s
-     group by s.chunk_no),
-  phrase as (
-    select d.chunk_no, sum(v_pair_idfs[d.pair]) as idf
-      from (select distinct w.chunk_no, w.pair from word w where w.pair is not null) d
-     group by d.chunk_no),
-  ranked as (
-    select b.*, coalesce(p.idf / c_greatest, 0) as phrase,
-           least(coalesce(coalesce(s.idf, b.idf_maximum) / nullif(p_idf_total, 0), 0), 1)
-             as sentence
-      from base b
-      left join sentence s on s.chunk_no = b.chunk_no
-      left join phrase p on p.chunk_no = b.chunk_no),
-  final as (
-    select r.*,
-           r.base + p_phrase_weight * r.phrase + p_sentence_weight * r.sentence as score
-      from ranked r)
   select (row_number() over (order by f.score desc, f.chunk_no))::int4, f.chunk_no, f.score,
-         f.lexical, f.lexical_rank::int4, f.cosine, f.vector_rank::int4, f.phrase, f.sentence
-    from final f
+         f.lexical, f.lexical_rank::int4, f.moved, f.vector_rank::int4, f.phrase, f.sentence
+    from (select r.*,
+                 r.base + p_phrase_weight * r.phrase + p_sentence_weight * r.sentence
+                 + p_vector_weight * coalesce(r.moved - r.cosine, 0) as score
+            from (select u.chunk_no, u.lexical, u.lexical_rank, u.cosine, u.moved, u.vector_rank,
+                         u.base, coalesce(w.phrase, 0) as phrase,
+                         coalesce(w.sentence, u.sentence) as sentence
+                    from unnest(v_base.chunk_nos, v_base.lexicals, v_base.lexical_ranks,
+                                v_base.cosines, v_moved, v_base.vector_ranks, v_base.bases,
+                                v_base.sentences)
+                         u(chunk_no, lexical, lexical_rank, cosine, moved, vector_rank, base,
+                           sentence)
+                    left join unnest(v_words.chunk_nos, v_words.phrases, v_words.sentences)
+                              w(chunk_no, phrase, sentence) on w.chunk_no = u.chunk_no) r) f
    order by f.score desc, f.chunk_no
   offset p_offset
    limit p_limit;
@@ -152,13 +116,13 @@ $$;
 
 comment on function ragdb_data._rerank(
   int4, int4[], int4[], float8[], float8, float8, int8[], float8[], float8[], float8[], int4,
-  int8[], float8[], int4, float8, float8, float8, int4, int4) is
-$$The best of both legs by the sum of their scores, and these by phrases and sentences as well.
+  int8[], float8[], int4, public.halfvec, int4, int4, float8, float8, float8, int4, int4) is
+$$The best of both legs by the sum of their scores, and these by phrases and sentences as well, with
+the query's vector moved towards the best two.
 
 p_terms: the query's stems in order; p_stems: each once, with p_idfs. p_chunks to p_idf_maxima: what
 _score_words() found, the first p_depth of it as candidates, the rest with its scores alone; so with
-p_vector_chunks and p_vector_depth. Of the best 50 only those are read that can be among the
-results: what phrases and sentences add to a score has a limit that the words' idf gives away.$$;
+p_vector_chunks and p_vector_depth. p_embedding, p_version, p_model_no: as of _fuse().$$;
 
 create or replace function ragdb_data._fuse(
   p_org_no int4, p_scopes int4[], p_mode text, p_terms int4[],
@@ -266,35 +230,12 @@ begin
     v_cosines := v_cosines || v_other_cosines;
   end if;
   return query
-  with ranked as materialized (
-    select r.*
-      from ragdb_data._rerank(
-             p_org_no, p_terms, v_words.terms, v_words.idfs, v_words.idf_total, p_n,
-             v_found.chunk_nos, v_found.scores, v_found.idf_sums, v_found.idf_maxima, v_depth,
-             v_chunks, v_cosines, v_vector_depth, p_vector_weight, p_phrase_weight,
-             p_sentence_weight, greatest(50, p_limit + p_offset), 0) r),
-  moved as (
-    select u.chunk_no, u.cosine
-      from (select array_agg(r.chunk_no order by r.rank) as chunk_nos,
-                   array_agg(r.cosine order by r.rank) as cosines
-              from ranked r) a
-     cross join lateral unnest(
-             a.chunk_nos,
-             ragdb_data._moved_cosines(
-               p_org_no, p_version, p_model_no, p_embedding, a.chunk_nos, a.cosines))
-               u(chunk_no, cosine)),
-  final as (
-    select r.*, coalesce(m.cosine, r.cosine) as moved_cosine,
-           r.score + coalesce(p_vector_weight * (m.cosine - r.cosine), 0) as moved_score
-      from ranked r
-      join moved m on m.chunk_no = r.chunk_no)
-  select (row_number() over (order by f.moved_score desc, f.chunk_no))::int4, f.chunk_no,
-         f.moved_score, f.lexical, f.lexical_rank, f.moved_cosine, f.vector_rank,
-         f.phrase, f.sentence, v_confidence
-    from final f
-   order by f.moved_score desc, f.chunk_no
-  offset p_offset
-   limit p_limit;
+  select r.*, v_confidence
+    from ragdb_data._rerank(
+           p_org_no, p_terms, v_words.terms, v_words.idfs, v_words.idf_total, p_n,
+           v_found.chunk_nos, v_found.scores, v_found.idf_sums, v_found.idf_maxima, v_depth,
+           v_chunks, v_cosines, v_vector_depth, p_embedding, p_version, p_model_no,
+           p_vector_weight, p_phrase_weight, p_sentence_weight, p_limit, p_offset) r;
 end;
 $$;
 

@@ -8,7 +8,7 @@ create or replace function ragdb_data._highlight_pattern(p_language text, p_quer
   security invoker
   set search_path = pg_catalog, pg_temp
 as $$
-  select nullif(concat_ws('|', w.pattern, d.pattern), '')
+  select '(?i)' || nullif(concat_ws('|', w.pattern, d.pattern), '')
     from (select '\m(?:'
                  || string_agg(regexp_replace(l, '(?<=....)[iy]$', ''), '|'
                                order by length(l) desc, l)
@@ -42,7 +42,8 @@ create or replace function ragdb_data._snippet(p_content text, p_pattern text)
 as $$
 declare
   v_content text collate "pg_c_utf8" := p_content || '';  -- unpacked once
-  v_hit int4 := regexp_instr(v_content, p_pattern, 1, 1, 0, 'i');
+  -- Not regexp_instr(), for which the pattern would be compiled once more.
+  v_hit int4 := strpos(v_content, substring(v_content, p_pattern));
   v_start int4 := case when v_hit > 80 then v_hit - 60 else 1 end;
   v_text text collate "pg_c_utf8" := substr(v_content, v_start, 240);
 begin
@@ -58,7 +59,7 @@ begin
     v_text := left(v_text, length(v_text) - strpos(reverse(v_text), ' ')) || ' …';
   end if;
   v_text := btrim(v_text);
-  return coalesce(regexp_replace(v_text, p_pattern, '**\&**', 'gi'), v_text);
+  return coalesce(regexp_replace(v_text, p_pattern, '**\&**', 'g'), v_text);
 end;
 $$;
 

@@ -100,7 +100,7 @@ class Database:
         """Connect for as long as the block runs; raises RagdbError when that fails."""
         try:
             connection = psycopg.Connection[DictRow].connect(
-                url, autocommit=True, prepare_threshold=None, client_encoding="utf8",
+                url, autocommit=True, client_encoding="utf8",
                 application_name="ragdb", row_factory=dict_row,
             )  # fmt: skip
         except psycopg.Error as error:
@@ -180,7 +180,6 @@ class Pool:
             configure=_configure,
             kwargs={
                 "autocommit": True,
-                "prepare_threshold": None,
                 "client_encoding": "utf8",
                 "application_name": "ragdb",
                 "row_factory": dict_row,
@@ -234,7 +233,7 @@ async def listen(url: str, *channels: str) -> AsyncGenerator[Notification | None
     """
     try:
         async with await psycopg.AsyncConnection.connect(
-            url, autocommit=True, prepare_threshold=None, application_name="ragdb listener"
+            url, autocommit=True, application_name="ragdb listener"
         ) as connection:
             for channel in channels:
                 await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
