@@ -20,9 +20,14 @@ declare
   c_wide constant int4 := 40000;
 begin
   documents := ragdb_data._matching_documents(p_org_no, p_scopes, p_filters);
+  -- One by one: asked for them all, the planner prefers to read every document of the scopes.
   bodies := array(select distinct d.body_no
-                    from ragdb_data.document d
-                   where d.org_no = p_org_no and d.document_no = any (documents));
+                    from unnest(documents) u(document_no)
+                   cross join lateral (
+                     select x.body_no
+                       from ragdb_data.document x
+                      where x.org_no = p_org_no and x.document_no = u.document_no
+                     offset 0) d);
   if cardinality(bodies) <= c_wide then
     chunks := array(select c.chunk_no
                       from ragdb_data.chunk c
@@ -111,6 +116,7 @@ create or replace function ragdb_data._filtered_legs(
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_nestloop = off  -- a list is taken for ten rows
 as $$
 #variable_conflict use_column
 declare
