@@ -81,6 +81,9 @@ declare
   c_sample constant int4 := 8;
   c_tries constant int4 := 10;
   c_zero constant bytea := '\x00';
+  c_none constant public.vector := '{}/4000'::public.sparsevec::public.vector;
+  c_half constant public.vector := array_fill(0.5::float4, array[4000])::public.vector;
+  c_eight constant public.vector := array_fill(8::float4, array[4000])::public.vector;
   c_powers constant int4[] := '{1,2,4,8,16,32,64,128}';
   v_segment record;
   v_masks public.vector[];
@@ -93,6 +96,8 @@ declare
   v_wanted float8;
   v_low float4;
   v_high float4;
+  v_low_bound public.vector;
+  v_high_bound public.vector;
   v_least float4;
   v_threshold public.vector;
   v_drawn int4[];
@@ -184,10 +189,11 @@ begin
                     else least(ceil(v_wanted + 5 * sqrt(v_wanted) + 2), p_limit) end;
       if v_least is null then
         v_low := 0;
+        v_low_bound := c_none;
         v_high := null;
         v_least := 0;
+        v_threshold := c_none;
         for v_try in 1 .. c_tries loop
-          v_threshold := array_fill(v_least, array[c_size])::public.vector;
           v_hits := (
             select sum(bit_count(public.binary_quantize(s operator(public.-) v_threshold)))
               from unnest(v_drawn_sums) s);
@@ -195,15 +201,26 @@ begin
                     or v_hits < v_wanted and v_least = 0;
           if v_hits < v_wanted then
             v_high := v_least;
+            v_high_bound := v_threshold;
           else
             v_low := v_least;
+            v_low_bound := v_threshold;
           end if;
-          v_least := case when v_high is null then greatest(2 * v_low, 8)
-                       else (v_low + v_high) / 2 end;
+          -- Filling 4,000 elements takes ten times as long as adding them.
+          if v_high is not null then
+            v_least := (v_low + v_high) / 2;
+            v_threshold := (v_low_bound operator(public.+) v_high_bound) operator(public.*) c_half;
+          elsif v_low = 0 then
+            v_least := 8;
+            v_threshold := c_eight;
+          else
+            v_least := 2 * v_low;
+            v_threshold := v_low_bound operator(public.+) v_low_bound;
+          end if;
         end loop;
         if v_hits < v_wanted and v_least > 0 then
           v_least := v_low;
-          v_threshold := array_fill(v_least, array[c_size])::public.vector;
+          v_threshold := v_low_bound;
         end if;
       end if;
 
