@@ -122,7 +122,7 @@ as $$
 declare
   c_tail constant int4 := 2000;
   c_tries constant int4 := 2;
-  c_most constant int4 := 1000;
+  c_most constant int4 := 4000;
   c_spare constant float8 := 1.5;
   v_near_asked int4 := case when p_embedding is null then 0
     else least(ceil(c_spare * p_least / p_share) + 10, p_n) end;

@@ -373,12 +373,13 @@ begin
                           and c.chunk_no = any (v_chunks)
                           and c.body_no in (select unnest(p_bodies)));
     exit when cardinality(chunk_nos) >= p_limit or cardinality(v_chunks) < v_asked;
-    v_asked := 4 * v_asked;
+    v_asked := v_asked * least(
+      greatest(4, 1.5::float8 * p_limit / greatest(cardinality(chunk_nos), 1)), 64);
   end loop;
 end;
 $$;
 
 comment on function ragdb_data._sealed_within(int4, int4[], int4[], int8[], int4) is
-$$The p_limit best sealed chunks of many bodies, and some more: the best of all, four times as many
-until enough of them are of these bodies; and in how many sealed chunks each of the terms is. A mask
-of tens of thousands of chunks took 40 times as long.$$;
+$$The p_limit best sealed chunks of many bodies, and some more: the best of all, and more and more of
+them until enough are of these bodies; and in how many sealed chunks each of the terms is. A mask of
+tens of thousands of chunks took 40 times as long.$$;
