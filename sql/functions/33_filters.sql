@@ -100,6 +100,10 @@ as $$
 declare
   v_key text := ragdb_data._fact_value(p_key);
   v_path text[] := (string_to_array(p_key, '.'))[2:];
+  v_least float8 := case when p_operator in ('eq', 'gt', 'gte') then p_number
+                      else '-infinity' end;
+  v_greatest float8 := case when p_operator in ('eq', 'lt', 'lte') then p_number
+                         else 'infinity' end;
 begin
   if p_among is null and p_operator in ('eq', 'any') and p_number is null then
     return array(select distinct f.document_no
@@ -118,7 +122,7 @@ begin
                and p_number is not null
                and n.org_no = p_org_no
                and n.key = v_key
-               and n.number is not null
+               and n.number between v_least and v_greatest
                and n.scope_no = any (p_scopes)
             union all
             select k.document_no, k.value, k.number

@@ -76,10 +76,8 @@ begin
       -- Half of what it finds may be filtered out. It ends with the function.
       perform set_config('hnsw.ef_search', '400', true);
     end if;
-    select array_agg(v.chunk_no order by v.distance, v.chunk_no),
-           array_agg(v.body_no order by v.distance, v.chunk_no),
-           array_agg(1 - v.distance order by v.distance, v.chunk_no),
-           array_agg(v.model_no order by v.distance, v.chunk_no)
+    select array_agg(v.chunk_no), array_agg(v.body_no), array_agg(1 - v.distance),
+           array_agg(v.model_no)
       into chunk_nos, body_nos, cosines, v_models
       from ((select e.chunk_no, e.body_no, e.model_no,
                     e.embedding operator(public.<=>) p_embedding as distance

@@ -20,9 +20,14 @@ declare
   c_wide constant int4 := 40000;
 begin
   documents := ragdb_data._matching_documents(p_org_no, p_scopes, p_filters);
+  -- One by one: asked for them all, the planner prefers to read every document of the scopes.
   bodies := array(select distinct d.body_no
-                    from ragdb_data.document d
-                   where d.org_no = p_org_no and d.document_no = any (documents));
+                    from unnest(documents) u(document_no)
+                   cross join lateral (
+                     select x.body_no
+                       from ragdb_data.document x
+                      where x.org_no = p_org_no and x.document_no = u.document_no
+                     offset 0) d);
   if cardinality(bodies) <= c_wide then
     chunks := array(select c.chunk_no
                       from ragdb_data.chunk c
@@ -111,11 +116,18 @@ create or replace function ragdb_data._filtered_legs(
   set search_path = pg_catalog, pg_temp
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_nestloop = off  -- a list is taken for ten rows
 as $$
 #variable_conflict use_column
 declare
   c_tail constant int4 := 2000;
-  v_asked int4 := least(ceil(1.35::float8 * p_least / p_share) + 10, p_n);
+  c_tries constant int4 := 2;
+  c_most constant int4 := 4000;
+  c_spare constant float8 := 1.5;
+  v_near_asked int4 := case when p_embedding is null then 0
+    else least(ceil(c_spare * p_least / p_share) + 10, p_n) end;
+  v_sealed_asked int4 := case when cardinality(p_terms) > 0
+    then least(ceil(c_spare * p_least / p_share) + 10, p_n) else 0 end;
   v_near int8[];
   v_near_bodies int8[];
   v_cosines float8[];
@@ -134,61 +146,77 @@ begin
   if cardinality(v_tail) > c_tail then
     return;
   end if;
-  if p_embedding is not null then
-    select n.chunk_nos, n.body_nos, n.cosines, n.strategy
-      into v_near, v_near_bodies, v_cosines, strategy
-      from ragdb_data._nearest(p_org_no, p_scopes, p_embedding, p_n, null, null, v_asked) n;
-  end if;
-  if cardinality(p_terms) > 0 then
-    select s.chunk_nos, s.terms, s.dfs into v_sealed, terms, dfs
-      from ragdb_data._sealed_candidates(p_org_no, p_scopes, p_terms, null, v_asked) s;
-  end if;
+  for v_try in 1 .. c_tries loop
+    if v_near_asked > 0 then
+      select n.chunk_nos, n.body_nos, n.cosines, n.strategy
+        into v_near, v_near_bodies, v_cosines, strategy
+        from ragdb_data._nearest(p_org_no, p_scopes, p_embedding, p_n, null, null, v_near_asked) n;
+    end if;
+    if v_sealed_asked > 0 then
+      select s.chunk_nos, s.terms, s.dfs into v_sealed, terms, dfs
+        from ragdb_data._sealed_candidates(
+               p_org_no, p_scopes, p_terms, null, v_sealed_asked) s;
+    end if;
 
-  select array_agg(u.chunk_no), array_agg(u.body_no)
-    into v_chunks, v_bodies
-    from (select n.chunk_no, n.body_no from unnest(v_near, v_near_bodies) n(chunk_no, body_no)
-          union all
-          select c.chunk_no, c.body_no
-            from (select unnest(v_sealed) union select unnest(v_tail)
-                  except select unnest(v_near)) s(chunk_no)
-           cross join lateral (
-             select k.chunk_no, k.body_no
-               from ragdb_data.chunk k
-              where k.org_no = p_org_no and k.chunk_no = s.chunk_no
-             offset 0) c) u;
-  select array_agg(d.document_no), array_agg(d.body_no)
-    into v_documents, v_document_bodies
-    from (select distinct unnest(v_bodies)) b(body_no)
-   cross join lateral (
-     select x.document_no, x.body_no
-       from ragdb_data.document x
-      where x.org_no = p_org_no and x.body_no = b.body_no and x.scope_no = any (p_scopes)
-     offset 0) d;
-  v_matching := ragdb_data._matching_documents(
-    p_org_no, p_scopes, p_filters, coalesce(v_documents, '{}'));
-  v_chunks := array(
-    select u.chunk_no
-      from unnest(v_chunks, v_bodies) u(chunk_no, body_no)
-     where u.body_no in (select d.body_no
-                           from unnest(v_documents, v_document_bodies) d(document_no, body_no)
-                          where d.document_no in (select unnest(v_matching))));
+    select array_agg(u.chunk_no), array_agg(u.body_no)
+      into v_chunks, v_bodies
+      from (select n.chunk_no, n.body_no from unnest(v_near, v_near_bodies) n(chunk_no, body_no)
+            union all
+            select c.chunk_no, c.body_no
+              from (select unnest(v_sealed) union select unnest(v_tail)
+                    except select unnest(v_near)) s(chunk_no)
+             cross join lateral (
+               select k.chunk_no, k.body_no
+                 from ragdb_data.chunk k
+                where k.org_no = p_org_no and k.chunk_no = s.chunk_no
+               offset 0) c) u;
+    select array_agg(d.document_no), array_agg(d.body_no)
+      into v_documents, v_document_bodies
+      from (select distinct unnest(v_bodies)) b(body_no)
+     cross join lateral (
+       select x.document_no, x.body_no
+         from ragdb_data.document x
+        where x.org_no = p_org_no and x.body_no = b.body_no and x.scope_no = any (p_scopes)
+       offset 0) d;
+    v_matching := ragdb_data._matching_documents(
+      p_org_no, p_scopes, p_filters, coalesce(v_documents, '{}'));
+    v_chunks := array(
+      select u.chunk_no
+        from unnest(v_chunks, v_bodies) u(chunk_no, body_no)
+       where u.body_no in (select d.body_no
+                             from unnest(v_documents, v_document_bodies) d(document_no, body_no)
+                            where d.document_no in (select unnest(v_matching))));
 
-  select array_agg(n.chunk_no order by n.ordinal), array_agg(n.cosine order by n.ordinal)
-    into vector_chunks, cosines
-    from (select u.chunk_no, u.cosine, u.ordinal
-            from unnest(v_near, v_cosines) with ordinality u(chunk_no, cosine, ordinal)
-           where u.chunk_no in (select unnest(v_chunks))
-           order by u.ordinal
-           limit p_depth) n;
-  sealed_chunks := array(select unnest(v_sealed) intersect select unnest(v_chunks));
-  tail_chunks := array(select unnest(v_tail) intersect select unnest(v_chunks));
-  strategy := coalesce(strategy, 'none');
-  if (p_embedding is null or cardinality(v_near) >= p_n
-      or coalesce(cardinality(vector_chunks), 0) >= least(p_least, p_depth))
-     and (v_sealed is null or cardinality(v_sealed) < v_asked
-          or cardinality(sealed_chunks) >= p_least) then
-    documents := v_matching;
-  end if;
+    select array_agg(n.chunk_no order by n.ordinal), array_agg(n.cosine order by n.ordinal)
+      into vector_chunks, cosines
+      from (select u.chunk_no, u.cosine, u.ordinal
+              from unnest(v_near, v_cosines) with ordinality u(chunk_no, cosine, ordinal)
+             where u.chunk_no in (select unnest(v_chunks))
+             order by u.ordinal
+             limit p_depth) n;
+    sealed_chunks := array(select unnest(v_sealed) intersect select unnest(v_chunks));
+    tail_chunks := array(select unnest(v_tail) intersect select unnest(v_chunks));
+    strategy := coalesce(strategy, 'none');
+
+    -- Of a leg that fell short so many as its own share calls for; null where it has none.
+    v_near_asked := case
+      when v_near_asked = 0
+           or cardinality(v_near) >= p_n
+           or cardinality(vector_chunks) >= least(p_least, p_depth) then 0
+      else least(ceil(c_spare * p_least * cardinality(v_near) / cardinality(vector_chunks)) + 10,
+                 p_n) end;
+    v_sealed_asked := case
+      when v_sealed_asked = 0
+           or cardinality(v_sealed) < v_sealed_asked
+           or cardinality(sealed_chunks) >= p_least then 0
+      else least(ceil(c_spare * p_least * cardinality(v_sealed)
+                      / nullif(cardinality(sealed_chunks), 0)) + 10, p_n) end;
+    if v_near_asked = 0 and v_sealed_asked = 0 then
+      documents := v_matching;
+      exit;
+    end if;
+    exit when coalesce(v_near_asked + v_sealed_asked > c_most, true);
+  end loop;
 end;
 $$;
 
@@ -198,5 +226,5 @@ $$Both legs behind a filter that lets through about p_share of p_n chunks: the n
 the best sealed with the frequencies of their terms, those of the tail that match, and the documents
 that match among the candidates.
 
-documents is null, and the rest means nothing, where fewer than p_least candidates of a leg matched
-or the tail is long.$$;
+What leaves fewer than p_least of a leg is done again, for as many candidates as the first ones call
+for. documents is null, and the rest means nothing, where that was not enough, or the tail is long.$$;

@@ -82,23 +82,21 @@ begin
     select array_agg(s.chunk_no), array_agg(s.score), array_agg(s.idf_sum),
            array_agg(s.idf_maximum), array_agg(s.prior)
       into chunk_nos, scores, idf_sums, idf_maxima, v_priors
-      from (select d.chunk_no, l.*
-              from (select c.chunk_no, c.stems, c.length
-                      from ragdb_data.chunk_word c
-                     where c.org_no = p_org_no and c.chunk_no = any (p_sealed)
-                    offset 0) d
-             cross join lateral (
-               select sum(w.weight * w.part) as score, sum(w.prior * w.part) as prior,
-                      sum(w.idf) as idf_sum, max(w.idf) as idf_maximum
-                 from (select t.weight, t.prior, t.idf,
-                              2.2::float8 * t.tf / (t.tf + 0.3::float8 + c_slope * d.length) as part
-                         from (select q.weight, q.prior, q.idf,
-                                      -(d.stems operator(public.<#>) q.stem) as tf
-                                 from unnest(p_weights, p_priors, p_idfs, v_stems)
-                                      q(weight, prior, idf, stem)
-                               offset 0) t
-                        where t.tf > 0) w) l) s
-     where s.score is not null;
+      from (select t.chunk_no, sum(t.weight * t.part) as score, sum(t.prior * t.part) as prior,
+                   sum(t.idf) as idf_sum, max(t.idf) as idf_maximum
+              from (select w.chunk_no, w.weight, w.prior, w.idf,
+                           2.2::float8 * w.tf / (w.tf + 0.3::float8 + c_slope * w.length) as part
+                      from (select d.chunk_no, d.length, q.weight, q.prior, q.idf,
+                                   -(d.stems operator(public.<#>) q.stem) as tf
+                              from (select c.chunk_no, c.stems, c.length
+                                      from ragdb_data.chunk_word c
+                                     where c.org_no = p_org_no and c.chunk_no = any (p_sealed)
+                                    offset 0) d
+                             cross join unnest(p_weights, p_priors, p_idfs, v_stems)
+                                        q(weight, prior, idf, stem)
+                            offset 0) w
+                     where w.tf > 0) t
+             group by t.chunk_no) s;
   end if;
 
   with tail as materialized (

@@ -170,6 +170,7 @@ declare
   v_org int4 := ragdb.current_org_no();
   v_segment record;
   v_stale int4[];
+  v_small int4[] := '{}';
   v_merged int4[] := '{}';
   v_gathered int4 := p_tail % c_size;
 begin
@@ -197,8 +198,10 @@ begin
        and s.segment_no <> all (v_stale)
      order by s.chunks, s.segment_no
   loop
-    exit when v_gathered > 0 and v_segment.chunks > v_gathered;
-    v_merged := v_merged || v_segment.segment_no;
+    v_small := v_small || v_segment.segment_no;
+    if v_segment.chunks <= v_gathered then
+      v_merged := v_small;
+    end if;
     v_gathered := v_gathered + v_segment.chunks;
   end loop;
   return v_stale || case when cardinality(v_merged) > 1 or p_tail > 0 then v_merged else '{}' end;
@@ -238,12 +241,12 @@ begin
   end if;
   v_waiting := cardinality(v_tail);
 
-  -- As many segments as the limit allows, and at least one; then of the tail, the oldest first.
-  select coalesce(array_agg(u.segment_no) filter (where u.before = 0 or u.upto <= p_limit), '{}'),
-         v_waiting + coalesce(sum(u.chunks) filter (where u.before > 0 and u.upto > p_limit), 0)
+  -- As many segments as the limit allows, and at least two, for one alone would not be merged; then
+  -- of the tail, the oldest first.
+  select coalesce(array_agg(u.segment_no) filter (where u.ordinal <= 2 or u.upto <= p_limit), '{}'),
+         v_waiting + coalesce(sum(u.chunks) filter (where u.ordinal > 2 and u.upto > p_limit), 0)
     into v_stale, v_waiting
-    from (select s.segment_no, s.chunks, sum(s.chunks) over w as upto,
-                 sum(s.chunks) over w - s.chunks as before
+    from (select s.segment_no, s.chunks, t.ordinal, sum(s.chunks) over w as upto
             from ragdb_data.segment s
             join unnest(ragdb_data._stale_segments(p_scope_no, cardinality(v_tail)))
                  with ordinality t(segment_no, ordinal) on t.segment_no = s.segment_no
