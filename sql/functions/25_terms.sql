@@ -73,6 +73,22 @@ comment on function ragdb_data._dense() is
 $$Characters of scripts that put no space between words, and the full-width forms used among them,
 for a bracket expression.$$;
 
+create or replace function ragdb_data._is_dense(p_letter int4)
+  returns boolean
+  language sql
+  immutable
+  security invoker
+  parallel safe
+  -- Where the ranges of _dense() begin and where they have ended, in turns.
+  return width_bucket(
+           p_letter,
+           '{3585,3663,3713,3808,4096,4256,4352,4608,6016,6100,12293,12296,12353,12544,12784,12800,'
+           '13312,19904,19968,40960,44032,55216,63744,64256,65281,65440,131072,201552}'::int4[])
+         % 2 = 1;
+
+comment on function ragdb_data._is_dense(int4) is
+$$Whether a character, by its number, is one of _dense(); null for none.$$;
+
 create or replace function ragdb_data._bigrams(p_text text)
   returns text
   language sql
@@ -83,28 +99,30 @@ create or replace function ragdb_data._bigrams(p_text text)
 as $$
   select string_agg(
            case
-             when not p.is_dense then p.letter
+             when not p.is_dense then chr(p.letter)
              when p.next_is_dense
-               then ' cj7' || to_hex(ascii(p.letter)) || 'x' || to_hex(ascii(p.next_letter)) || ' '
+               then ' cj7' || to_hex(p.letter) || 'x' || to_hex(p.next_letter) || ' '
              when p.last_is_dense then ' '
-             else ' cj7' || to_hex(ascii(p.letter)) || ' '
+             else ' cj7' || to_hex(p.letter) || ' '
            end, '' order by p.ordinal)
-    from (select u.letter, u.ordinal, u.is_dense,
-                 lead(u.letter) over w as next_letter,
-                 lead(u.is_dense) over w as next_is_dense,
-                 lag(u.is_dense) over w as last_is_dense
-            from (select l.letter, l.ordinal,
-                         l.letter ~ ('[' || ragdb_data._dense() || ']') as is_dense
-                    from string_to_table(
-                           -- Ideographic sentences end here; tone marks of Thai and Lao are left
-                           -- out.
-                           regexp_replace(
-                             normalize(
-                               regexp_replace(
-                                 p_text, '[\u3002\uFF61\uFF01\uFF1F]', '. ', 'g'), nfkc),
-                             '[\u0E47-\u0E4E\u0EC8-\u0ECD]', '', 'g'),
-                           null) with ordinality l(letter, ordinal)) u
-          window w as (order by u.ordinal)) p
+    from (select n.letter, n.next_letter, n.ordinal,
+                 ragdb_data._is_dense(n.letter) as is_dense,
+                 ragdb_data._is_dense(n.next_letter) as next_is_dense,
+                 ragdb_data._is_dense(n.last_letter) as last_is_dense
+            from (select u.letter, u.ordinal,
+                         lead(u.letter) over w as next_letter,
+                         lag(u.letter) over w as last_letter
+                    from (select ascii(l.letter) as letter, l.ordinal
+                            from string_to_table(
+                                   -- Ideographic sentences end here; tone marks of Thai and Lao
+                                   -- are left out.
+                                   regexp_replace(
+                                     normalize(
+                                       regexp_replace(
+                                         p_text, '[\u3002\uFF61\uFF01\uFF1F]', '. ', 'g'), nfkc),
+                                     '[\u0E47-\u0E4E\u0EC8-\u0ECD]', '', 'g'),
+                                   null) with ordinality l(letter, ordinal)) u
+                  window w as (order by u.ordinal)) n) p
 $$;
 
 comment on function ragdb_data._bigrams(text) is

@@ -19,6 +19,7 @@ create or replace function ragdb_data._seal(
   set enable_bitmapscan = off
   set enable_mergejoin = off
   set enable_sort = off
+  set enable_memoize = off  -- no two chunks have the same words
   set work_mem = '128MB'
 as $$
 declare
