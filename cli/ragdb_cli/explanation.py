@@ -41,7 +41,13 @@ def _story(trace: dict[str, Any]) -> list[str]:
         f"synonym: {pair['word']} finds {pair['synonym']} (weight {pair['weight']:g})"
         for pair in _listed(trace, "synonyms")
     ]
-    lines += [f'must occur: "{phrase}"' for phrase in _listed(trace, "phrases")]
+    must = _listed(trace, "phrases")
+    lines += [f'must occur: "{phrase}"' for phrase in must]
+    lines += [
+        f'words like others, in a sentence or where nothing matches: "{phrase}"'
+        for phrase in _listed(trace, "quoted")
+        if phrase not in must
+    ]
     lines += [f'must not occur: "{phrase}"' for phrase in _listed(trace, "excluded")]
     share = trace["selectivity"]
     about = "about " if trace["filter_strategy"] == "candidates" else ""

@@ -60,6 +60,7 @@ declare
   v_scopes int4[];
   v_language text;
   v_query record;
+  v_phrases text[];
   v_ranked ragdb_data.ranked_chunk[];
   v_documents int8[];
   v_trace jsonb;
@@ -81,11 +82,13 @@ begin
     v_documents := ragdb_data._matching_documents(v_org, v_scopes, p_filters);
   end if;
   v_query := ragdb_data._parse_query(coalesce(v_trace ->> 'corrected_query', p_query));
+  v_phrases := (select array_agg(p) from jsonb_array_elements_text(
+                                           nullif(v_trace -> 'phrases', 'null')) p);
   v_terms := ragdb_data._terms(v_language, v_query.words);
   v_embedding := ragdb.embed(v_query.words);
   select r.wanted, r.unwanted into v_wanted, v_unwanted
     from ragdb_data._resolve_phrases(
-           v_org, v_scopes, v_language, v_query.phrases, v_query.excluded, null) r;
+           v_org, v_scopes, v_language, v_phrases, v_phrases, v_query.excluded, null) r;
 
   return query
   select w.chunk_no, r.score,

@@ -25,9 +25,12 @@ def explain(tenant, query: str, **arguments: object):
 
 def test_the_query_in_the_callers_words(library):
     library.call("put_synonyms", p_word="safe", p_synonyms=["vault"])
-    trace, _ = explain(library, 'the keys of the safee "vault" -lunch', p_correct=True)
-    assert trace["phrases"] == ["vault"]
+    trace, _ = explain(library, 'keys safee "vault" -lunch', p_correct=True)
+    assert trace["phrases"] == trace["quoted"] == ["vault"]
     assert trace["excluded"] == ["lunch"]
+    trace, _ = explain(library, 'the keys of the "vault" +"keys rotate"')
+    assert trace["phrases"] == ["keys rotate"]
+    assert trace["quoted"] == ["vault", "keys rotate"]
     trace, rows = explain(library, "the keys and the safe")
     words = {word["word"]: word for word in trace["words"]}
     assert list(words) == ["the", "keys", "and", "safe"]
@@ -73,7 +76,9 @@ def test_why_not(library):
     assert "score higher" in reason("rotate keys", p_document=menu["document_id"])
     assert "filter" in reason("menu 3", p_chunk=chunk, p_filters={"label": "internal"})
     assert "phrase" in reason("menu 3 -soup", p_chunk=chunk)
-    assert "phrase" in reason('menu "fruit soup"', p_chunk=chunk)
+    assert "phrase" in reason('menu "number 2"', p_chunk=chunk)
+    assert "phrase" in reason('menu +"fruit soup"', p_chunk=chunk)
+    assert "score higher" in reason('menu "fruit soup"', p_chunk=chunk)
     assert "no word" in reason("rotate keys", p_chunk=chunk, p_mode="keyword")
     assert "left out" in reason("menu number 3", p_chunk=chunk, p_min_score=100)
     assert "no such chunk" in reason("menu", p_chunk=10**12)
