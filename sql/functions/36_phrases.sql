@@ -1,7 +1,7 @@
 -- What phrases that must occur, and words and phrases that must not, leave of the chunks.
 --
 -- They hold as filters do, inside each leg: they resolve to chunks, by the postings of their stems
--- and then by the order of the chunk's words. No index knows the order, for few searches ask for it.
+-- and then by the order of the chunk's words.
 
 create or replace function ragdb_data._phrase_terms(p_language text, p_phrase text)
   returns int4[]

@@ -361,8 +361,10 @@ begin
       'vector_strategy', v_strategy,
       'vector_reason', case
         when p_mode = 'keyword' then 'the mode is keyword'
+        when v_strategy = 'exact' and v_matching <= c_narrow
+          then 'at most 2,000 chunks match: an exact scan is quick, and complete'
         when v_strategy = 'exact'
-          then 'few chunks match, or few are in the index: an exact scan is faster, and complete'
+          then 'few match of what the index holds: an exact scan is faster, and complete'
         when v_strategy = 'hnsw' then 'many chunks match, and the index holds them'
         when v_strategy = 'exact after hnsw' then 'the index returned too few of those that match'
         else 'nothing matches' end,

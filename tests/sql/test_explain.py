@@ -44,6 +44,26 @@ def test_the_query_in_the_callers_words(library):
     assert trace["corrected_query"] == "keys in the vault"
 
 
+def test_what_each_word_contributes(library):
+    library.put("Keys of the piano.", p_title="Rotate the piano")
+    _, rows = explain(library, "how do keys rotate in a zoo")
+    for row in rows[:3]:
+        assert set(row["words"]) == {"keys", "rotate", "zoo"}
+        assert sum(row["words"].values()) == pytest.approx(row["lexical"] or 0)
+    assert rows[0]["words"]["keys"] > 0
+    assert rows[0]["words"]["zoo"] == 0
+    lunch = next(row for row in rows if row["title"] == "Lunch")
+    assert set(lunch["words"].values()) == {0}
+    _, rows = explain(library, "how do keys rotate", p_mode="vector")
+    assert {row["words"] for row in rows} == {None}
+    [menu] = library.search("menu number 3", p_mode="keyword", p_limit=1)
+    _, rows = explain(library, "menu keys", p_limit=2, p_chunk=menu["chunk_id"])
+    other = rows[-1]
+    assert other["rank"] is None
+    assert other["words"]["keys"] == 0
+    assert other["words"]["menu"] == pytest.approx(other["lexical"])
+
+
 def test_features_add_up(library):
     trace, rows = explain(library, "rotate keys", p_boosts={"labels": {"internal": 1}})
     weights = trace["weights"]

@@ -194,6 +194,10 @@ class Explained(msgspec.Struct):
     base: float | None
     boost: float | None
     reason: Annotated[str | None, Meta(description="Why it is no result.")]
+    words: Annotated[
+        dict[str, float] | None,
+        Meta(description="What each word of the query gives `lexical`; 0 where it is not there."),
+    ]
 
 
 class ExplainResponse(msgspec.Struct):
