@@ -41,7 +41,7 @@ METRICS = {
     help='Of ragdb.evaluate(), such as {"vector_weight": 1.5}; may be repeated.',
 )  # fmt: skip
 @click.option("--compare", metavar="RUN", help='Compare with an earlier run, by its id or "last".')
-@click.option("--language", metavar="CODE", default="en", show_default=True)
+@click.option("--language", metavar="CODE", help="Such as de; default: what each text is in.")
 @click.option(
     "--plain", is_flag=True,
     help="Index as BM25 is usually given it: titles as text, documents in one piece.",
@@ -59,7 +59,7 @@ def cli(
     queries: int | None,
     configs: tuple[dict[str, Any], ...],
     compare: str | None,
-    language: str,
+    language: str | None,
     plain: bool,
     embeddings: str | None,
     keep: bool,
@@ -108,7 +108,7 @@ def _workspace(
                 client.call(
                     "create_workspace",
                     p_slug=held.workspace, p_name=f"Evaluation of {held.name}"[:200],
-                    p_is_open=False, p_language=held.language,
+                    p_is_open=False, p_language=held.spoken(),
                 )  # fmt: skip
             except RagdbError as error:
                 if error.problem.code != "workspace_exists":

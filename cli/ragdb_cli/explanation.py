@@ -24,10 +24,18 @@ def explain_on(output: Output, trace: dict[str, Any], rows: list[dict[str, Any]]
     _table(
         output,
         others,
-        ("chunk_id", "title", "score", "lexical", "lexical_rank", "cosine", "vector_rank"),
-    )
-    for row in others:
-        output.text(output.style(f"chunk {row['chunk_id']}: {row['reason']}"))
+        (
+            "chunk_id", "title", "score", "lexical", "lexical_rank", "cosine", "vector_rank",
+            "phrase", "sentence",
+        ),
+    )  # fmt: skip
+    if rows and any(row["words"] for row in rows):
+        output.text()
+    for row in rows:
+        name = f"result {row['rank']}" if row["rank"] else f"chunk {row['chunk_id']}"
+        for told in (row["reason"], _shares(row["words"])):
+            if told:
+                output.text(output.style(f"{name}: {told}"))
     if results:
         confidence = results[0]["confidence"]
         output.text(f"confidence that the documents are about the query: {confidence:.3f}")
@@ -41,7 +49,13 @@ def _story(trace: dict[str, Any]) -> list[str]:
         f"synonym: {pair['word']} finds {pair['synonym']} (weight {pair['weight']:g})"
         for pair in _listed(trace, "synonyms")
     ]
-    lines += [f'must occur: "{phrase}"' for phrase in _listed(trace, "phrases")]
+    must = _listed(trace, "phrases")
+    lines += [f'must occur: "{phrase}"' for phrase in must]
+    lines += [
+        f'words like others, in a sentence or where nothing matches: "{phrase}"'
+        for phrase in _listed(trace, "quoted")
+        if phrase not in must
+    ]
     lines += [f'must not occur: "{phrase}"' for phrase in _listed(trace, "excluded")]
     share = trace["selectivity"]
     about = "about " if trace["filter_strategy"] == "candidates" else ""
@@ -50,8 +64,8 @@ def _story(trace: dict[str, Any]) -> list[str]:
         + (f" ({share:.1%})" if share is not None else "")
     )
     lines.append(
-        f"keyword leg: up to {trace['keyword_candidates']} candidates,"
-        f" {trace['sealed_candidates']} of them from segments"
+        f"keyword leg: the best {trace['keyword_candidates']} at most,"
+        f" chosen from {trace['sealed_candidates']} chunks of segments and those not sealed yet"
     )
     lines.append(
         f"vector leg: {trace['vector_strategy']}, {trace['vector_candidates']} candidates;"
@@ -60,12 +74,27 @@ def _story(trace: dict[str, Any]) -> list[str]:
     weights = trace["weights"]
     lines.append(
         f"score: normal_lexical + {weights['vector']:g} cosine + {weights['phrase']:g} phrase"
-        f" + {weights['sentence']:g} sentence, the last two for the best {trace['reranked']}"
+        f" + {weights['sentence']:g} sentence, the last two for the best {trace['reranked']},"
+        " whose cosines are taken with the query moved towards the two best"
         if trace["mode"] == "hybrid"
         else f"score: {'lexical' if trace['mode'] == 'keyword' else 'cosine'}"
     )
     stages = ", ".join(f"{stage} {trace[f'{stage}_ms']:.2f}" for stage in _STAGES)
     return [*lines, f"milliseconds: {stages}"]
+
+
+def _shares(words: dict[str, float] | None) -> str:
+    """What the words of the query contribute to a lexical score, and which are not there."""
+    if not words:
+        return ""
+    found = sorted((word for word in words if words[word]), key=lambda word: -words[word])
+    lacking = [word for word in words if not words[word]]
+    parts: list[str] = []
+    if found:
+        parts.append("has " + ", ".join(f"{word} {words[word]:.2f}" for word in found))
+    if lacking:
+        parts.append("lacks " + ", ".join(lacking))
+    return "; ".join(parts)
 
 
 def _listed(trace: dict[str, Any], name: str) -> list[Any]:

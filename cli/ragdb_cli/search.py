@@ -57,8 +57,9 @@ def cli(
 ) -> None:
     """Search the documents; the best passages first.
 
-    QUERY is a question or words, or - for standard input. "An exact phrase" in it must occur,
-    -word and -"a phrase" must not; write -- before a QUERY that begins with a dash.
+    QUERY is a question or words, or - for standard input. "An exact phrase" among words must occur,
+    unless no passage has it, +"a phrase" in any case, -word and -"a phrase" must not; write --
+    before a QUERY that begins with a dash.
     """
     arguments: dict[str, object] = {"p_query": query, "p_limit": limit}
     arguments |= {f"p_{name}": _given(value) for name, value in options.items() if _is_given(value)}
@@ -87,6 +88,7 @@ def cli(
             rows = client.call("search", read_only=True, **arguments, **shown)
         took = round((time.perf_counter() - began) * 1000, 1)
         corrected = None if rows or explain else _corrected(client, arguments)
+        notices = [*dict.fromkeys(client.database.notices)]
 
     output = session.output
     if output.is_json:
@@ -95,6 +97,8 @@ def cli(
             more |= {"reranked": reason is None, "rerank_reason": reason}
         if corrected:
             more["corrected_query"] = corrected
+        if notices:
+            more["notices"] = notices
         rows = [{name: row[name] for name in row if name != "trace"} for row in rows]
         output.document({"query": query, "took_ms": took, **more, "results": rows})
     elif trace:
@@ -102,6 +106,8 @@ def cli(
     else:
         _list(output, rows)
         output.note(f"{len(rows)} results in {took:g} ms")
+        for notice in notices:
+            output.note(notice)
         if corrected:
             output.note(f"Did you mean: {output.style(corrected)}")
         if reason:

@@ -110,6 +110,7 @@ declare
   v_corrected text;
   v_term_weights float8[];
   v_synonyms jsonb;
+  v_quoted text[];
   v_unwanted int8[];
   v_left_out int4;
   v_is_wide boolean;
@@ -171,6 +172,10 @@ begin
     v_corrected := ragdb_data._corrected(v_org, v_scopes, v_language, p_query);
   end if;
   v_query := ragdb_data._parse_query(coalesce(v_corrected, p_query));
+  v_quoted := v_query.phrases;
+  if v_quoted is not null and ragdb_data._is_sentence(v_language, v_query.around) then
+    v_query.phrases := v_query.required;
+  end if;
   if p_mode <> 'vector' then
     v_terms := array_remove(ragdb_data._terms(v_language, v_query.words), 0);
     v_place := ragdb_data._synonyms(v_org, v_scopes, v_language, v_terms);
@@ -234,16 +239,10 @@ begin
     end if;
   end if;
   if v_query.phrases is not null or v_query.excluded is not null then
-    select r.wanted, r.unwanted into v_chunks, v_unwanted
+    select r.wanted, r.unwanted, r.phrases into v_chunks, v_unwanted, v_query.phrases
       from ragdb_data._resolve_phrases(
-             v_org, v_scopes, v_language, v_query.phrases, v_query.excluded, v_chunks) r;
-    if v_bodies is not null and v_chunks is not null then
-      v_chunks := array(select c.chunk_no
-                          from ragdb_data.chunk c
-                         where c.org_no = v_org
-                           and c.chunk_no = any (v_chunks)
-                           and c.body_no in (select unnest(v_bodies)));
-    end if;
+             v_org, v_scopes, v_language, v_query.phrases, v_query.required, v_query.excluded,
+             v_chunks, v_bodies) r;
   end if;
   v_clock := v_clock || clock_timestamp();
 
@@ -342,6 +341,7 @@ begin
       'corrected_query', v_corrected,
       'words', ragdb_data._word_statistics(v_org, v_scopes, v_language, v_query.words, v_n),
       'synonyms', v_synonyms,
+      'quoted', to_jsonb(v_quoted),
       'phrases', to_jsonb(v_query.phrases),
       'excluded', to_jsonb(v_query.excluded),
       'scopes', cardinality(v_scopes),
@@ -361,8 +361,10 @@ begin
       'vector_strategy', v_strategy,
       'vector_reason', case
         when p_mode = 'keyword' then 'the mode is keyword'
+        when v_strategy = 'exact' and v_matching <= c_narrow
+          then 'at most 2,000 chunks match: an exact scan is quick, and complete'
         when v_strategy = 'exact'
-          then 'few chunks match, or few are in the index: an exact scan is faster, and complete'
+          then 'few match of what the index holds: an exact scan is faster, and complete'
         when v_strategy = 'hnsw' then 'many chunks match, and the index holds them'
         when v_strategy = 'exact after hnsw' then 'the index returned too few of those that match'
         else 'nothing matches' end,

@@ -155,8 +155,11 @@ comment on function ragdb.search(
   int4, boolean) is
 $$Search the caller's documents; the best chunks first.
 
-p_query: words or a question. "An exact phrase" must occur, -word and -"a phrase" must not; both by
-stems, chunk by chunk. Other quotation marks and dashes are text.
+p_query: words or a question. "An exact phrase" among words must occur, -word (of two letters) and
+-"a phrase" must not; both by stems, chunk by chunk. In a question or sentence (it has a stop word
+outside the phrases, or ends with ?), and where no chunk that matches otherwise has all the phrases,
+which a notice tells, quoted words are words like others. +"A phrase" must occur in any case. Other
+quotation marks and dashes are text.
 p_mode: hybrid, keyword (BM25 only) or vector. p_limit 1 to 1000, p_offset for the next page: pages
 of one size neither repeat a chunk nor skip one.
 p_workspace: a slug or id; then only its documents, the caller's own in it, and those shared with

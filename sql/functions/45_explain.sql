@@ -1,45 +1,5 @@
 -- Why a search returns what it returns, and why it does not return what somebody expected.
 
-create or replace function ragdb_data._word_statistics(
-  p_org_no int4, p_scopes int4[], p_language text, p_words text, p_n float8)
-  returns jsonb
-  language plpgsql
-  stable
-  security invoker
-  set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_generic_plan
-as $$
-declare
-  v_words text[] := array(
-    select w.word
-      from (select distinct on (m.match[1]) m.match[1] as word, m.ordinal
-              from regexp_matches(lower(p_words collate "pg_c_utf8"), '([[:alnum:]]+)', 'g')
-                   with ordinality m(match, ordinal)
-             order by m.match[1], m.ordinal) w
-     order by w.ordinal
-     limit 100);
-begin
-  return (
-    select jsonb_agg(
-             jsonb_build_object('word', w.word)
-             || case when t.terms is null then jsonb_build_object('stop_word', true)
-                  else jsonb_build_object(
-                         'chunks', f.df,
-                         'idf', ln(1 + (p_n - f.df + 0.5::float8) / (f.df + 0.5::float8)))
-                end order by w.ordinal)
-      from unnest(v_words) with ordinality w(word, ordinal)
-     cross join lateral (
-       select ragdb_data._phrase_terms(p_language, w.word) as terms
-      offset 0) t
-      left join lateral (
-        select min(f.df)::float8 as df
-          from ragdb_data._frequencies(p_org_no, p_scopes, t.terms) f) f on true);
-end;
-$$;
-
-comment on function ragdb_data._word_statistics(int4, int4[], text, text, float8) is
-$$The words of a query as they were given, with the chunks that have each and its idf among p_n.$$;
-
 create or replace function ragdb_data._why_not(
   p_query text, p_limit int4, p_filters jsonb, p_mode text, p_workspace text, p_language text,
   p_correct boolean, p_chunks int8[], p_shown int8[])
@@ -60,6 +20,7 @@ declare
   v_scopes int4[];
   v_language text;
   v_query record;
+  v_phrases text[];
   v_ranked ragdb_data.ranked_chunk[];
   v_documents int8[];
   v_trace jsonb;
@@ -81,11 +42,13 @@ begin
     v_documents := ragdb_data._matching_documents(v_org, v_scopes, p_filters);
   end if;
   v_query := ragdb_data._parse_query(coalesce(v_trace ->> 'corrected_query', p_query));
+  v_phrases := (select array_agg(p) from jsonb_array_elements_text(
+                                           nullif(v_trace -> 'phrases', 'null')) p);
   v_terms := ragdb_data._terms(v_language, v_query.words);
   v_embedding := ragdb.embed(v_query.words);
   select r.wanted, r.unwanted into v_wanted, v_unwanted
     from ragdb_data._resolve_phrases(
-           v_org, v_scopes, v_language, v_query.phrases, v_query.excluded, null) r;
+           v_org, v_scopes, v_language, v_phrases, v_phrases, v_query.excluded, null) r;
 
   return query
   select w.chunk_no, r.score,
@@ -116,7 +79,9 @@ begin
            when r.ordinal <= p_limit
              then 'It was left out by boosts, diversity, copies, the chunks per document or the'
                   ' minimum score.'
-           when r.ordinal <= 50 then format('%s chunks score higher.', r.ordinal - 1)
+           when r.ordinal <= 50 then format(
+             '%s chunks score higher; the last result has %s.',
+             r.ordinal - 1, round((v_ranked[p_limit]).score::numeric, 3))
            when r.ordinal is not null then format(
              '%s chunks score higher; phrase and sentence count for the best 50 alone.',
              r.ordinal - 1)
@@ -166,6 +131,11 @@ comment on function ragdb_data._why_not(
 $$What kept chunks out of the results p_shown, with their scores and ranks among the best 1,000, and
 in the vector leg among all.$$;
 
+-- Its result has changed.
+drop function if exists ragdb.explain_search(
+  text, int4, jsonb, text, text, text, text[], boolean, float8, int4, boolean, jsonb, float8, int8,
+  uuid);
+
 create or replace function ragdb.explain_search(
   p_query text,
   p_limit int4 default 10,
@@ -186,7 +156,7 @@ create or replace function ragdb.explain_search(
     rank int4, title text, score float8,
     lexical float8, lexical_rank int4, cosine float8, vector_rank int4,
     phrase float8, sentence float8, confidence float8, chunk_id int8, trace jsonb,
-    normal_lexical float8, base float8, boost float8, reason text)
+    normal_lexical float8, base float8, boost float8, reason text, words jsonb)
   language plpgsql
   stable
   rows 10
@@ -234,7 +204,7 @@ begin
   select u.rank, b.title, u.score, u.lexical, u.lexical_rank, u.cosine, u.vector_rank,
          u.phrase, u.sentence, u.confidence, u.chunk_no, null::jsonb,
          case when p_mode = 'hybrid' then s.base - v_weights.vector * coalesce(u.cosine, 0) end,
-         s.base, u.boost, u.reason
+         s.base, u.boost, u.reason, x.words
     from (select f.ordinal::int4 as rank, f.chunk_no, f.score, f.lexical, f.lexical_rank,
                  f.cosine, f.vector_rank, f.phrase, f.sentence, f.confidence, f.boost,
                  null as reason
@@ -248,6 +218,11 @@ begin
                    p_query, p_limit, p_filters, p_mode, p_workspace, p_language, p_correct,
                    v_asked, array(select f.chunk_no from unnest(v_found) f)) w
            where v_asked is not null) u
+    left join ragdb_data._word_scores(
+           v_org, v_trace ->> 'language', v_trace -> 'words',
+           (v_trace ->> 'chunks_in_scope')::float8, (v_trace ->> 'average_length')::float8,
+           array(select f.chunk_no from unnest(v_found) f) || v_asked) x
+      on x.chunk_no = u.chunk_no and p_mode <> 'vector'
     left join lateral (
       select d.title
         from ragdb_data.chunk k
@@ -274,11 +249,15 @@ $$Why search() returns what it returns, or does not return a chunk or a document
 
 First comes a row on what the legs did, without a chunk.
 trace, in that row: words of the query with the chunks that have each and its idf; corrections,
-synonyms, phrases and exclusions; chunks in scope and matching; how the vector leg was searched and
+synonyms; what is quoted and which phrases of it must occur; exclusions; chunks in scope and
+matching; how the vector leg was searched and
 why; candidates and reranked; weights; milliseconds per stage.
 Then the results. normal_lexical: lexical / the best lexical; base: that + weight * cosine; score:
 base + weights * phrase and sentence, times boost. base is null with several queries, whose features
-are those of the first that found the chunk.
+are those of the first that found the chunk. words: what each word of the query contributes to
+lexical, 0 where the chunk lacks it; a title counts three times. In mode hybrid the cosines of the
+best 50 are with the query's vector moved towards those of the two best, all others and vector_rank
+with the vector as it is.
 Last, without a rank, the chunk p_chunk and the first 20 of p_document, each with its scores and the
 reason why it is no result.
 confidence: how surely the corpus is about the query, 0 to 1. Arguments and errors as search().$$;

@@ -93,6 +93,10 @@ class Database:
 
     def __init__(self, connection: psycopg.Connection[DictRow]) -> None:
         self.connection = connection
+        self.notices: list[str] = []
+        connection.add_notice_handler(
+            lambda notice: self.notices.append(notice.message_primary or "")
+        )
 
     @classmethod
     @contextmanager
@@ -202,10 +206,14 @@ class Pool:
         *,
         returning: type[T],
         read_only: bool = False,
+        notices: list[str] | None = None,
         **arguments: object,
     ) -> list[T]:
-        """Call ragdb.<function> and commit; raises RagdbError, with nothing done."""
-        rows = await self._run(caller, _function(function, arguments), read_only)
+        """Call ragdb.<function> and commit; raises RagdbError, with nothing done.
+
+        Where `notices` is given, what the function says in some is appended to it.
+        """
+        rows = await self._run(caller, _function(function, arguments), read_only, notices)
         return msgspec.convert(rows, list[returning])
 
     async def read(self, caller: Caller, view: str, *, returning: type[T]) -> list[T]:
@@ -213,17 +221,33 @@ class Pool:
         rows = await self._run(caller, _view(view), read_only=True)
         return msgspec.convert(rows, list[returning])
 
-    async def _run(self, caller: Caller, command: Command, read_only: bool) -> list[DictRow]:
+    async def _run(
+        self, caller: Caller, command: Command, read_only: bool, notices: list[str] | None = None
+    ) -> list[DictRow]:
         try:
             async with self._pool.connection() as connection:
-                async with connection.pipeline():
-                    for statement, values in _opening(caller, read_only):
-                        await connection.execute(statement, values)
-                    cursor = await connection.execute(*command)
-                    await connection.execute("commit")
+                with _hearing(connection, notices):
+                    async with connection.pipeline():
+                        for statement, values in _opening(caller, read_only):
+                            await connection.execute(statement, values)
+                        cursor = await connection.execute(*command)
+                        await connection.execute("commit")
                 return await cursor.fetchall()
         except psycopg.Error as error:
             raise RagdbError(from_database(error)) from error
+
+
+@contextmanager
+def _hearing(connection: _Connection, notices: list[str] | None) -> Generator[None]:
+    def hear(notice: psycopg.errors.Diagnostic) -> None:
+        if notices is not None:
+            notices.append(notice.message_primary or "")
+
+    connection.add_notice_handler(hear)
+    try:
+        yield
+    finally:
+        connection.remove_notice_handler(hear)
 
 
 async def listen(url: str, *channels: str) -> AsyncGenerator[Notification | None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,11 +20,14 @@ from psycopg.types.json import Jsonb
 
 from ragdb import ingest
 from ragdb.errors import Problem, RagdbError
+from ragdb.extraction.language import languages
 from ragdb.ingest import Call
 from ragdb.reading import Document
 
 BATCH_QUERIES = 1000
 _PAUSE = 0.5
+_SAMPLE = 200
+_LANGUAGE = "english"
 
 # What BM25 is usually given: the title as the beginning of the text, and a document in one piece.
 _PLAIN = {"chunker": "recursive", "size": 100_000, "overlap": 0, "unit": "characters"}
@@ -34,7 +38,7 @@ class EvaluationSet:
     """A folder, and how its documents are to be indexed."""
 
     folder: Path
-    language: str
+    language: str | None = None
     plain: bool = False
 
     @property
@@ -53,6 +57,15 @@ class EvaluationSet:
         for path in (self._corpus, self._queries, self._qrels):
             if not path.is_file():
                 raise _invalid(f"{path} is missing.")
+
+    def spoken(self) -> str:
+        """What it is said to be in, else the language of most of its first documents."""
+        if self.language is not None:
+            return self.language
+        first = islice(self.documents(), _SAMPLE)
+        found = languages([cast(str, document.fields["content"]) for document in first])
+        counts = Counter(language for language in found if language is not None)
+        return counts.most_common(1)[0][0] if counts else _LANGUAGE
 
     def size(self) -> int:
         """Bytes of the corpus."""

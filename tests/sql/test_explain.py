@@ -25,9 +25,12 @@ def explain(tenant, query: str, **arguments: object):
 
 def test_the_query_in_the_callers_words(library):
     library.call("put_synonyms", p_word="safe", p_synonyms=["vault"])
-    trace, _ = explain(library, 'the keys of the safee "vault" -lunch', p_correct=True)
-    assert trace["phrases"] == ["vault"]
+    trace, _ = explain(library, 'keys safee "vault" -lunch', p_correct=True)
+    assert trace["phrases"] == trace["quoted"] == ["vault"]
     assert trace["excluded"] == ["lunch"]
+    trace, _ = explain(library, 'the keys of the "vault" +"keys rotate"')
+    assert trace["phrases"] == ["keys rotate"]
+    assert trace["quoted"] == ["vault", "keys rotate"]
     trace, rows = explain(library, "the keys and the safe")
     words = {word["word"]: word for word in trace["words"]}
     assert list(words) == ["the", "keys", "and", "safe"]
@@ -39,6 +42,26 @@ def test_the_query_in_the_callers_words(library):
     assert {row["title"] for row in rows[:2]} == {"Keys", "Vault"}
     trace, _ = explain(library, "keyz in the vualt", p_correct=True)
     assert trace["corrected_query"] == "keys in the vault"
+
+
+def test_what_each_word_contributes(library):
+    library.put("Keys of the piano.", p_title="Rotate the piano")
+    _, rows = explain(library, "how do keys rotate in a zoo")
+    for row in rows[:3]:
+        assert set(row["words"]) == {"keys", "rotate", "zoo"}
+        assert sum(row["words"].values()) == pytest.approx(row["lexical"] or 0)
+    assert rows[0]["words"]["keys"] > 0
+    assert rows[0]["words"]["zoo"] == 0
+    lunch = next(row for row in rows if row["title"] == "Lunch")
+    assert set(lunch["words"].values()) == {0}
+    _, rows = explain(library, "how do keys rotate", p_mode="vector")
+    assert {row["words"] for row in rows} == {None}
+    [menu] = library.search("menu number 3", p_mode="keyword", p_limit=1)
+    _, rows = explain(library, "menu keys", p_limit=2, p_chunk=menu["chunk_id"])
+    other = rows[-1]
+    assert other["rank"] is None
+    assert other["words"]["keys"] == 0
+    assert other["words"]["menu"] == pytest.approx(other["lexical"])
 
 
 def test_features_add_up(library):
@@ -73,7 +96,9 @@ def test_why_not(library):
     assert "score higher" in reason("rotate keys", p_document=menu["document_id"])
     assert "filter" in reason("menu 3", p_chunk=chunk, p_filters={"label": "internal"})
     assert "phrase" in reason("menu 3 -soup", p_chunk=chunk)
-    assert "phrase" in reason('menu "fruit soup"', p_chunk=chunk)
+    assert "phrase" in reason('menu "number 2"', p_chunk=chunk)
+    assert "phrase" in reason('menu +"fruit soup"', p_chunk=chunk)
+    assert "score higher" in reason('menu "fruit soup"', p_chunk=chunk)
     assert "no word" in reason("rotate keys", p_chunk=chunk, p_mode="keyword")
     assert "left out" in reason("menu number 3", p_chunk=chunk, p_min_score=100)
     assert "no such chunk" in reason("menu", p_chunk=10**12)

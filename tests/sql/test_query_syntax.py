@@ -1,4 +1,7 @@
-"""Phrases that must occur and words that must not: exact, inside the legs, in every mode."""
+"""Phrases that must occur and words that must not: exact, inside the legs, in every mode.
+
+In a sentence, and where nothing has them, phrases are words like others.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,12 @@ def places(acme):
     return acme
 
 
+@pytest.fixture
+def told(acme) -> list[str]:
+    """What the database has said in notices."""
+    return acme.database.notices
+
+
 def found(tenant, query: str, **arguments: object) -> set[str]:
     rows = tenant.search(query, p_limit=100, **arguments)
     texts = {text: name for name, text in TEXTS.items()}
@@ -33,7 +42,63 @@ def test_a_phrase_must_occur_word_after_word(places, mode):
     assert found(places, '"New York"', p_mode=mode) == {"york"}
     assert found(places, "“new york” hudson", p_mode=mode) == {"york"}
     assert found(places, '"new" "hudson"', p_mode=mode) == {"york", "jersey"}
-    assert found(places, '"quiet city"', p_mode=mode) == set()
+    assert found(places, '+"quiet city"', p_mode=mode) == set()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_phrase_that_nothing_has_is_words(places, mode, told):
+    assert found(places, '"quiet city"', p_mode=mode) == found(places, "quiet city", p_mode=mode)
+    assert len(told) == 1
+    assert "as words" in told[0]
+    assert found(places, '"new york" "quiet city"', p_mode=mode) == found(
+        places, "new york quiet city", p_mode=mode
+    )
+    assert found(places, '+"new york" "quiet city"', p_mode=mode) == {"york"}
+    assert "york" not in found(places, '"quiet city" -york', p_mode=mode)
+    del told[:]
+    assert found(places, '"New York"', p_mode=mode) == {"york"}
+    assert found(places, '+"quiet city"', p_mode=mode) == set()
+    assert told == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "around",
+    [
+        "where is the {}",
+        "what did {} do?",
+        "{} hudson?",
+        "Der Hudson neben {}\uff1f",
+        "hudson: is {}",
+    ],
+)  # fmt: skip
+def test_who_writes_a_sentence_quotes(places, mode, around, told):
+    quoted = found(places, around.format('"New York"'), p_mode=mode)
+    assert quoted == found(places, around.format("New York"), p_mode=mode)
+    assert len(quoted) > 1
+    assert found(places, around.format('+"New York"'), p_mode=mode) == {"york"}
+    assert found(places, around.format('+"New York" "the sea"'), p_mode=mode) == {"york"}
+    assert told == []
+
+
+def test_a_phrase_that_nothing_has_within_a_filter(acme, told):
+    acme.put_many(
+        [
+            {
+                "external_id": str(n),
+                "content": f"Report {n}: the blue {'whale' if n % 40 == 0 else 'sky'} was seen.",
+                "labels": [f"l{n % 2}"],
+            }
+            for n in range(400)
+        ]
+    )
+    for mode in MODES:
+        rows = acme.search('report "blue whale"', p_filters={"label": "l1"}, p_mode=mode)
+        assert len(rows) == 10
+        assert all(int(row["content"].split()[1][:-1]) % 2 for row in rows)
+        assert told.pop()
+        assert acme.search('report +"blue whale"', p_filters={"label": "l1"}, p_mode=mode) == []
+        assert told == []
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -53,7 +118,7 @@ def test_stems_and_stop_words(places):
 
 def test_a_phrase_does_not_span_sentences(acme):
     acme.put("We rotate. Keys are old.")
-    assert acme.search('"rotate keys"') == []
+    assert acme.search('+"rotate keys"') == []
     assert len(acme.search('"rotate. Keys"')) == 1
 
 
@@ -64,7 +129,8 @@ def test_a_phrase_does_not_span_sentences(acme):
         "--", " - ", "- york", "york -", "-york", "--york", "-5", "york -5", 'york -"', 'york -""',
         "well-known york", "york — -", "(york", "[york] {", "york\\", '-"new york"', "'york'",
         '"new york" -"new york"', "york " * 500, '"' * 1000 + "york", "-a " * 300 + "york",
-        "„york” «new»", "york ﻿-", "\u0301 york",
+        "„york” «new»", '+"', '+""', "+york", 'york +"city', '+"york" -"york"', '++"york"',
+        '+-"york"', "york ﻿-", "\u0301 york",
     ],
 )  # fmt: skip
 def test_any_text_is_a_query(places, query):
@@ -82,6 +148,8 @@ def test_any_text_is_a_query(places, query):
         ('-"new york"', "new york"),
         ('5" york 3"', "5 york 3"),
         ("york -5", "york 5"),
+        ("york -v", "york v"),
+        ("+york", "york"),
         ("--york", "york"),
     ],
 )
@@ -106,6 +174,8 @@ def test_never_short_and_within_a_filter(acme):
         assert len(rows) == 10, mode
         assert all("blue whale" in row["content"] for row in rows)
         rows = acme.search('report "blue whale"', p_filters={"label": "l1"}, p_mode=mode)
+        assert len(rows) == 10
+        rows = acme.search('report +"blue whale"', p_filters={"label": "l1"}, p_mode=mode)
         assert rows == []
         rows = acme.search("report -whale", p_mode=mode, p_limit=1000)
         assert len(rows) == 390, mode
@@ -151,6 +221,11 @@ def test_sealed_chunks(sealed, mode):
     without = [content for content in contents('entry "red fox"') if "furfur" not in content]
     assert 0 < len(without) < 39
     assert sorted(contents('entry "red fox" -furfur')) == sorted(without)
+    assert len(contents('entry "quick fox" "red fox"')) == 408
+    assert sorted(contents('entry "quick fox" -"red fox"')) == sorted(
+        contents('entry quick fox -"red fox"')
+    )
+    assert contents('entry +"quick fox"') == []
     assert len(contents("entry -furfur")) == sum("furfur" not in c for c in contents("entry"))
 
 

@@ -41,12 +41,19 @@ class Session:
     caller: Caller
 
     async def call(
-        self, function: str, *, returning: type[T], read_only: bool = False, **arguments: object
+        self,
+        function: str,
+        *,
+        returning: type[T],
+        read_only: bool = False,
+        notices: list[str] | None = None,
+        **arguments: object,
     ) -> list[T]:
         """Call ragdb.<function> in a transaction of its own; raises RagdbError."""
         return await self.pool.call(
-            self.caller, function, returning=returning, read_only=read_only, **arguments
-        )
+            self.caller, function,
+            returning=returning, read_only=read_only, notices=notices, **arguments,
+        )  # fmt: skip
 
     async def embed_queries(self, *queries: str) -> None:
         """Have the model that searches use embed queries, where it is not the table."""

@@ -46,16 +46,20 @@ async def search(
     if data.mode != "keyword":
         await session.embed_queries(data.query, *(data.queries or ()))
     corrected = None
+    notices: list[str] = []
     if data.suggest or data.correct:
         place = {name: arguments[name] for name in _PLACE if name in arguments}
         corrected = await _corrected(session, place)
     if data.rerank and is_read(*data.page()):
-        response = await _reranked(state.settings, session, data, corrected)
+        response = await _reranked(state.settings, session, data, corrected, notices)
     else:
-        hits = await session.call("search", returning=Hit, read_only=True, **arguments)
+        hits = await session.call(
+            "search", returning=Hit, read_only=True, notices=notices, **arguments
+        )
         response = SearchResponse(results=hits, count=len(hits))
         response.rerank_reason = NOT_READ if data.rerank else None
     response.corrected_query = corrected
+    response.notices = [*dict.fromkeys(notices)]
     return response
 
 
@@ -94,7 +98,9 @@ async def suggest(
     language: Annotated[str | None, QueryParameter(description="Of the query.")] = None,
 ) -> SuggestResponse:
     """Replace words that no document has by the most frequent one a letter apart that one has."""
-    place = {"p_query": text, "p_workspace": workspace, "p_language": language}
+    place: dict[str, Any] = {
+        "p_query": text, "p_workspace": workspace, "p_language": language,
+    }  # fmt: skip
     suggestions = await session.call("suggest", returning=Suggestion, read_only=True, **place)
     return SuggestResponse(await _corrected(session, place), suggestions)
 
@@ -109,12 +115,16 @@ async def _corrected(session: Session, place: dict[str, Any]) -> str | None:
 
 
 async def _reranked(
-    settings: Settings, session: Session, data: SearchRequest, corrected: str | None
+    settings: Settings,
+    session: Session,
+    data: SearchRequest,
+    corrected: str | None,
+    notices: list[str],
 ) -> SearchResponse:
     """A page of the list whose best results a model puts in order, outside any transaction."""
     limit, offset = data.page()
     arguments = data.arguments() | {"p_limit": to_fetch(limit, offset), "p_offset": 0}
-    hits = await session.call("search", returning=Hit, read_only=True, **arguments)
+    hits = await session.call("search", returning=Hit, read_only=True, notices=notices, **arguments)
     query = corrected if data.correct and corrected else data.query
     order = await reorder(settings, query, [f"{hit.title}\n{hit.content}" for hit in hits])
     page = order.places[offset : offset + limit]

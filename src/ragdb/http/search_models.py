@@ -22,7 +22,8 @@ class Query(Request):
     query: Annotated[
         str,
         described(
-            'Words or a question. `"an exact phrase"` must occur, `-word` and `-"a phrase"` must'
+            'Words or a question. `"an exact phrase"` must occur, unless nothing has it or the'
+            ' query is a sentence; `+"a phrase"` must in any case, `-word` and `-"a phrase"` must'
             " not.",
             "how do I rotate keys",
             min_length=1,
@@ -168,6 +169,10 @@ class SearchResponse(msgspec.Struct):
     rerank_reason: Annotated[
         str | None, Meta(description="Why it is not, though it was asked for.")
     ] = None
+    notices: Annotated[
+        list[str],
+        Meta(description="What was done otherwise than asked, such as phrases that nothing has."),
+    ] = []
 
 
 class Explained(msgspec.Struct):
@@ -189,6 +194,10 @@ class Explained(msgspec.Struct):
     base: float | None
     boost: float | None
     reason: Annotated[str | None, Meta(description="Why it is no result.")]
+    words: Annotated[
+        dict[str, float] | None,
+        Meta(description="What each word of the query gives `lexical`; 0 where it is not there."),
+    ]
 
 
 class ExplainResponse(msgspec.Struct):
