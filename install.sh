@@ -10,6 +10,9 @@ Usage: ./install.sh [OPTION]... [PATH]...
 Install ragdb beside this file, set it up, add its own documentation and every PATH, and answer a
 question from it. Needs nothing but Python 3.11, 3.12 or 3.13.
 
+  --extra NAME     also what an optional part needs; may be repeated. The next run
+                   knows it still. databases: MySQL, MariaDB and Oracle as sources;
+                   local: an embedding model on this machine
   --packages-only  stop when the packages are installed
   --dev            with what developing and testing needs
   --dry-run        say what would be done, and do nothing
@@ -21,7 +24,7 @@ Environment:
   RAGDB_HOME        where the data goes (default: /var/lib/ragdb for root,
                     ~/.local/share/ragdb for anyone else)
   RAGDB_WHEELHOUSE  a directory of wheels to install from, without any network; where there is one:
-                    pip download -d DIR -r requirements.lock
+                    pip download -d DIR -r requirements.lock -r requirements-EXTRA.lock
                     pip download -d DIR hatchling==1.33.0 editables
 TEXT
 }
@@ -34,9 +37,14 @@ uv_version=0.13.8
 question='How does ragdb keep organizations apart?'
 
 dry=false dev=false packages_only=false uninstall=false
-paths=()
+paths=() extras=()
 while [ $# -gt 0 ]; do
   case $1 in
+    --extra)
+      if [ $# = 1 ]; then echo 'error: --extra needs a name' >&2 && usage >&2 && exit 2; fi
+      shift && extras+=("$1")
+      ;;
+    --extra=*) extras+=("${1#*=}") ;;
     --packages-only) packages_only=true ;;
     --dev) dev=true ;;
     --dry-run) dry=true ;;
@@ -64,6 +72,22 @@ run() {
   else
     "$@"
   fi
+}
+
+# Those that were asked for, now or before, each once.
+find_extras() {
+  local extra known=()
+  for extra in "$root"/requirements-*.lock; do
+    extra=${extra##*/requirements-} && known+=("${extra%.lock}")
+  done
+  for extra in ${extras[@]+"${extras[@]}"}; do
+    [[ " ${known[*]} " == *" $extra "* ]] ||
+      fail "There is no extra ${extra:-without a name}." "One of: ${known[*]}"
+  done
+  if [ ! -f "$venv/extras" ]; then return; fi
+  while read -r extra; do
+    [[ " ${extras[*]-} " == *" $extra "* ]] || extras+=("$extra")
+  done <"$venv/extras"
 }
 
 fits() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; }
@@ -113,6 +137,7 @@ make_environment() {
 install_with_uv() {
   local uv groups=(--no-dev)
   if $dev; then groups=(--group dev); fi
+  if [ ${#extras[@]} -gt 0 ]; then groups+=("${extras[@]/#/--extra=}"); fi
   uv=$(find_uv) || return
   UV_PROJECT_ENVIRONMENT=$venv run "$uv" sync --quiet --frozen --inexact --project "$root" \
     --python "$python" "${groups[@]}"
@@ -120,15 +145,16 @@ install_with_uv() {
 
 # Slower, and with every package checked against the same hashes.
 install_with_pip() {
-  local stamp=$venv/requirements.sha256 sum
-  sum=$(cat "$root/requirements.lock" "$root/pyproject.toml" | "$python" -c \
+  local stamp=$venv/requirements.sha256 sum extra locks=("$root/requirements.lock")
+  for extra in ${extras[@]+"${extras[@]}"}; do locks+=("$root/requirements-$extra.lock"); done
+  sum=$(cat "${locks[@]}" "$root/pyproject.toml" | "$python" -c \
     'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')
   if [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ]; then return; fi
   local pip=("$python" -m pip install --quiet --disable-pip-version-check)
   if [ -n "${RAGDB_WHEELHOUSE:-}" ]; then
     pip+=(--no-index --find-links "$RAGDB_WHEELHOUSE")
   fi
-  "${pip[@]}" --require-hashes --requirement "$root/requirements.lock"
+  "${pip[@]}" --require-hashes "${locks[@]/#/--requirement=}"
   "${pip[@]}" --no-deps --editable "$root"
   echo "$sum" >"$stamp"
 }
@@ -136,7 +162,8 @@ install_with_pip() {
 install_packages() {
   say 'Installing packages'
   if $dry; then
-    echo "would install: the packages of $root/uv.lock into $venv" >&2
+    echo "would install: the packages of $root/uv.lock${extras[*]+, with ${extras[*]},}" \
+      "into $venv" >&2
   elif [ -n "${RAGDB_WHEELHOUSE:-}" ]; then
     install_with_pip
   elif ! install_with_uv; then
@@ -144,6 +171,7 @@ install_packages() {
     say 'uv did not do it; trying pip'
     install_with_pip
   fi
+  if ! $dry && [ ${#extras[@]} -gt 0 ]; then printf '%s\n' "${extras[@]}" >"$venv/extras"; fi
 }
 
 uninstall() {
@@ -162,6 +190,7 @@ main() {
     uninstall
     return
   fi
+  find_extras
   make_environment
   install_packages
   if $packages_only; then return; fi

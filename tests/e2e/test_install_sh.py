@@ -117,32 +117,67 @@ def state(checkout: Path, home: Path) -> tuple[object, ...]:
 
 
 def test_packages_without_a_network(checkout: Path, place: Path) -> None:
-    """With one package instead of all: the command's own help needs no other."""
+    """With a package instead of all, and one of an extra: the command's help needs no other."""
     small = Path(shutil.copytree(checkout, place / "small"))
     lock = (small / "requirements.lock").read_text()
     only = re.search(r"^click==.*?(?=^\S)", lock, re.MULTILINE | re.DOTALL)
     assert only
     (small / "requirements.lock").write_text(only[0])
+    lock = (small / "requirements-databases.lock").read_text()
+    extra = re.search(r"^pymysql==.*?(?=^\S|\Z)", lock, re.MULTILINE | re.DOTALL)
+    assert extra
+    (small / "requirements-databases.lock").write_text(only[0] + extra[0])
     wheels = place / "wheels"
     environment = place / "environment"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
     download = [environment / "bin" / "pip", "download", "--quiet", "--dest", wheels]
-    for wanted in (["-r", small / "requirements.lock"], ["hatchling==1.33.0", "editables"]):
+    locks = ["-r", small / "requirements.lock", "-r", small / "requirements-databases.lock"]
+    for wanted in (locks, ["hatchling==1.33.0", "editables"]):
         subprocess.run([*download, *wanted], check=True, capture_output=True)
 
     # A proxy that is not there stands for a network that is not there.
     offline = {"RAGDB_WHEELHOUSE": str(wheels), "HTTPS_PROXY": "http://127.0.0.1:9"}
-    done = install(small, place / "nowhere", "--packages-only", **offline)
+    extra = ("--packages-only", "--extra=databases")
+    done = install(small, place / "nowhere", *extra, **offline)
     assert done.returncode == 0, done.stderr
+    subprocess.run([small / ".venv" / "bin" / "python", "-c", "import pymysql"], check=True)
     said = subprocess.run(
         [small / ".venv" / "bin" / "ragdb", "--version"], capture_output=True, text=True, check=True
     )
     assert said.stdout.startswith("ragdb ")
     stamp = small / ".venv" / "requirements.sha256"
-    before = stamp.stat()
+    before = stamp.stat().st_mtime_ns
     assert install(small, place / "nowhere", "--packages-only", **offline).returncode == 0
-    assert stamp.stat() == before
+    assert stamp.stat().st_mtime_ns == before
     assert not (place / "nowhere").exists()
+
+
+def test_extras_are_asked_for_once(checkout: Path, place: Path) -> None:
+    nowhere = place / "nowhere"
+    packages = ("--packages-only", "--extra")
+    for wrong, said in (("oracle", "There is no extra oracle."), ("", "no extra without a name")):
+        done = install(checkout, nowhere, *packages, wrong)
+        assert done.returncode == 1 and said in done.stderr
+        assert "hint: One of: databases local" in done.stderr
+    assert install(checkout, nowhere, *packages).returncode == 2
+
+    with_extra = [*packages, "databases"]
+    dry = install(checkout, nowhere, "--dry-run", *with_extra)
+    assert ", with databases, into" in dry.stderr and not (checkout / ".venv").exists()
+    done = install(checkout, nowhere, *with_extra)
+    assert done.returncode == 0, done.stderr
+    python = checkout / ".venv" / "bin" / "python"
+    drivers = [python, "-c", "import pymysql, oracledb"]
+    subprocess.run(drivers, check=True)
+    # An upgrade installs them too. (Packages may be links into a cache: none is written to.)
+    for folder in (checkout / ".venv").glob("lib/*/site-packages/pymysql*"):
+        shutil.rmtree(folder)
+    again = install(checkout, nowhere, "--packages-only")
+    assert again.returncode == 0, again.stderr
+    subprocess.run(drivers, check=True)
+    assert ", with databases, into" in install(checkout, nowhere, "--dry-run").stderr
+    assert install(checkout, nowhere, "--uninstall").returncode == 0
+    assert ", with" not in install(checkout, nowhere, "--dry-run").stderr
 
 
 def test_no_python_that_fits(checkout: Path, tmp_path: Path) -> None:
@@ -167,38 +202,39 @@ def test_unknown_option(checkout: Path, tmp_path: Path) -> None:
     assert install(checkout, tmp_path / "home", "--help").stdout.startswith("Usage:")
 
 
-def test_requirements_are_those_of_the_lock() -> None:
-    """requirements.lock is what uv.lock says: the same packages, versions and hashes."""
+@pytest.mark.parametrize("extra", ["", "databases", "local"])
+def test_requirements_are_those_of_the_lock(extra: str) -> None:
+    """They are what uv.lock says: the same packages, versions and hashes."""
+    lock = f"requirements-{extra}.lock" if extra else "requirements.lock"
     packages = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
     by_name = {package["name"]: package for package in packages}
     needed: set[str] = set()
-    waiting = [("ragdb", "")]
+    waiting = [("ragdb", ""), ("ragdb", extra)]
     while waiting:
-        name, extra = waiting.pop()
+        name, part = waiting.pop()
         package = by_name[name]
-        wanted = package.get("optional-dependencies", {}).get(extra, [])
+        wanted = package.get("optional-dependencies", {}).get(part, [])
         if name not in needed:
             needed.add(name)
             wanted = [*wanted, *package.get("dependencies", [])]
         for dependency in wanted:
-            new = [(dependency["name"], extra) for extra in ("", *dependency.get("extra", []))]
+            new = [(dependency["name"], part) for part in ("", *dependency.get("extra", []))]
             waiting += [pair for pair in new if pair[0] not in needed or pair[1]]
-    assert sum(package["name"] in needed for package in packages) == len(needed)
+    # Of some there is one version for each of several Pythons.
     expected = {
-        f"{name}=={by_name[name]['version']}": {
-            file["hash"]
-            for file in (*by_name[name].get("wheels", []), by_name[name].get("sdist"))
-            if file
+        f"{package['name']}=={package['version']}": {
+            file["hash"] for file in (*package.get("wheels", []), package.get("sdist")) if file
         }
-        for name in needed - {"ragdb"}
+        for package in packages
+        if package["name"] in needed - {"ragdb"}
     }
     exported: dict[str, set[str]] = {}
-    for block in re.split(r"\n(?=[^\s#])", (ROOT / "requirements.lock").read_text()):
-        if found := re.match(r"(\S+==\S+)", block):
+    for block in re.split(r"\n(?=[^\s#])", (ROOT / lock).read_text()):
+        if found := re.match(r"([^\s;]+==[^\s;]+)", block):
             exported[found[1]] = set(re.findall(r"--hash=(\S+)", block))
     assert exported == expected, (
-        "Run: uv export --frozen --no-dev --no-emit-project --no-annotate"
-        " --format requirements-txt -o requirements.lock"
+        f"Run: uv export --frozen --no-dev {extra and f'--extra {extra} '}--no-emit-project"
+        f" --no-annotate --format requirements-txt -o {lock}"
     )
 
 
