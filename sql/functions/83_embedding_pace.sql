@@ -1,6 +1,22 @@
 -- What all workers share about a model: its limits, and who has to begin. For ragdb_worker, which
 -- acts for nobody here.
 
+create or replace function ragdb.embedding_protocols()
+  returns text[]
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return array(select distinct m.protocol from ragdb_data.embedding_model m order by 1);
+end;
+$$;
+
+comment on function ragdb.embedding_protocols() is
+$$By which protocols registered embedding models are asked. For ragdb_worker, which loads the local
+one before a text waits for it.$$;
+
 create or replace function ragdb.reserve_embedding(
   p_model_no int4, p_requests int4, p_tokens int8)
   returns float8
