@@ -31,7 +31,7 @@ SECTIONS = {
     ),
     "Embedding models": (
         "use_embedding_model", "leave_embedding_model", "switch_embedding_model",
-        "rollback_embedding_model", "restore_table_vectors", "retry_embeddings",
+        "rollback_embedding_model", "retry_embeddings",
         "begin_query_embedding", "finish_query_embedding", "fail_query_embedding",
     ),
     "Jobs and schedules": (
@@ -63,7 +63,7 @@ SECTIONS = {
         "claim_jobs", "begin_worker_context", "heartbeat", "finish_job", "fail_job", "release_job",
         "tick", "begin_sync", "open_source", "reseal_source", "changed_items", "store_sync",
         "sweep_sync", "end_sync", "begin_embedding", "finish_embedding", "fail_embedding",
-        "reserve_embedding", "block_embedding",
+        "restore_table_vectors", "embedding_protocols", "reserve_embedding", "block_embedding",
     ),
     "Text": (
         "chunk_text", "chunk_markdown", "chunk_recursive", "chunk_sentences", "chunk_table",

@@ -117,7 +117,7 @@ def upgrade(session: Session, url: str | None, api_key_name: str | None) -> None
 
     They replace the table's in place while searches go on, and queries stay look-ups in the table.
     `ragdb worker` does it, in itself or at an endpoint. The first time it registers the model,
-    which only an operator may. To undo: ragdb model leave minilm
+    which only an operator may. To undo at once: ragdb model rollback
     """
     from ragdb.embeddings import minilm
 
@@ -141,17 +141,14 @@ def upgrade(session: Session, url: str | None, api_key_name: str | None) -> None
 @click.argument("name")
 @click.pass_obj
 def leave(session: Session, name: str) -> None:
-    """Have a model embed nothing more; give the table's own vectors back where it replaced them."""
+    """Have a model embed nothing more.
+
+    Where it wrote over the table's vectors, searches go back to these at once, and `ragdb worker`
+    puts them back in their place.
+    """
     with session.member() as client:
-        model = _named(name, client.read("embedding_models"))
         client.call("leave_embedding_model", p_name=name)
-        restored = 0
-        remaining = model["table_model"] is not None
-        while remaining:
-            with session.output.status("Restoring the table's vectors"):
-                [step] = client.call("restore_table_vectors")
-            restored, remaining = restored + step["restored"], step["remaining"] > 0
-    _say(session, {"left": name, "restored": restored}, f"{name} embeds nothing more.")
+    _say(session, {"left": name}, f"{name} embeds nothing more.")
 
 
 @cli.command("switch")

@@ -21,6 +21,13 @@ declare
   -- As many comparisons as take the time of 10,000 of the table's vectors.
   v_exact constant int8 := greatest(2000, c_floats / v_dimensions);
 begin
+  if p_model_no < 0 then
+    strategy := 'exact';
+    select t.chunk_nos, t.cosines into chunk_nos, cosines
+      from ragdb_data._nearest_of_table(
+             p_org_no, p_scopes, p_model_no, p_embedding, p_bodies, p_chunks, p_depth) t;
+    return;
+  end if;
   strategy := 'none';
   if p_matching > v_exact then
     strategy := 'hnsw';
@@ -74,6 +81,7 @@ comment on function ragdb_data._nearest_of_model(
 $$The vector leg of a model with a space of its own; see _nearest(). What it has not embedded yet is
 not found here.
 
+p_model_no: below 0 for the table's vectors alone, of _table_only().
 Few matching chunks are compared one by one; for many, its HNSW index is asked.$$;
 
 create or replace function ragdb_data._confidence(

@@ -27,6 +27,12 @@ begin
     select array_agg(v.chunk_no), array_agg(v.embedding) into v_chunks, v_vectors
       from ragdb_data.chunk_vector v
      where v.org_no = p_org_no and v.version = p_version and v.chunk_no = any (p_chunks);
+  elsif p_model_no < 0 then
+    v_centre := (select public.avg(v.embedding)
+                   from ragdb_data._table_vectors(p_org_no, p_model_no, v_seeds) v);
+    select array_agg(v.chunk_no), array_agg(1 - (v.embedding operator(public.<=>) v_centre))
+      into v_chunks, v_likenesses
+      from ragdb_data._table_vectors(p_org_no, p_model_no, p_chunks) v;
   else
     select array_agg(v.chunk_no), array_agg(v.embedding) into v_chunks, v_vectors
       from ragdb_data.model_vector v
@@ -52,6 +58,6 @@ comment on function ragdb_data._moved_cosines(
   int4, int4, int4, public.halfvec, int8[], float8[], int8[]) is
 $$Cosines of chunks with a query's vector that is moved towards those of p_seeds, the best of them.
 
-p_cosines: those with the vector as it is. p_model_no: the model it is of, null for the table.
+p_cosines: those with the vector as it is. p_model_no: as _search_model() says.
 A chunk without a vector keeps none. Constants: on a plateau of all queries of eight collections,
 where they gain about .004 nDCG@10 on either half.$$;

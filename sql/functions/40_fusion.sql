@@ -225,6 +225,14 @@ begin
              where e.org_no = p_org_no
                and e.model_no = p_model_no
                and e.chunk_no = any (v_missing)
+            union all
+            select e.chunk_no, 1 - (e.embedding operator(public.<=>) p_embedding)
+              from ragdb_data.chunk_vector e
+             where p_model_no < 0
+               and e.org_no = p_org_no
+               and e.version = p_version
+               and e.model_no = 0
+               and e.chunk_no = any (v_missing)
             offset 0) v;
     v_chunks := v_chunks || v_others;
     v_cosines := v_cosines || v_other_cosines;
@@ -251,7 +259,7 @@ p_n, p_length: chunks in scope and their average length.
 p_dead: chunks to count nowhere. p_chunks: the only ones to return, or null. p_sealed_terms,
 p_sealed_dfs, p_sealed_chunks: document frequencies and candidates from the segments, null without
 any. p_version: of the embeddings. p_has_all_vectors: there is none but in p_vector_chunks.
-p_has_models: whether there are embedding models besides the table; p_model_no: the one that
-p_embedding is of, null for the table.
+p_has_models: whether there are embedding models besides the table; p_model_no: what of, as
+_search_model() says.
 confidence reckons with 1,000 further chunks that have no word of the query: else, in a handful of
 documents, one word they lack would outweigh all they have.$$;

@@ -26,7 +26,7 @@ begin
        from ragdb_data.organization_model m
        join ragdb_data.embedding_model e on e.model_no = m.model_no
       where m.org_no = p_org_no
-        and (m.serves or e.name = p_config ->> 'model' or e.table_model is not null)),
+        and case when p_config ? 'model' then e.name = p_config ->> 'model' else m.serves end),
     1.0::float8);
 end;
 $$;

@@ -146,7 +146,9 @@ begin
       from ragdb_data.chunk_vector a
       join ragdb_data.chunk_word w on w.org_no = p_org_no and w.chunk_no = p_chunk_no
      cross join unnest(p_chunk_nos) o(chunk_no)
-      join ragdb_data.chunk_vector b on b.org_no = p_org_no and b.chunk_no = o.chunk_no
+      join ragdb_data.chunk_vector b on b.org_no = p_org_no
+                                    and b.version = a.version
+                                    and b.chunk_no = o.chunk_no
       join ragdb_data.chunk_word v on v.org_no = p_org_no and v.chunk_no = o.chunk_no
      where a.org_no = p_org_no
        and a.chunk_no = p_chunk_no
@@ -181,6 +183,7 @@ declare
                                   from unnest(p_scores) with ordinality u(s, n) order by n);
   v_likeness float8[] := array_fill(0::float8, array[cardinality(p_chunks)]);
   v_chosen int8[] := '{}';
+  v_version constant int4 := ragdb_data._embedding_version();
   v_best int8;
 begin
   while cardinality(v_left) > 0 loop
@@ -196,8 +199,12 @@ begin
       into v_left, v_relevance, v_likeness
       from unnest(v_left, v_relevance, v_likeness)
            with ordinality u(chunk_no, relevance, likeness, ordinal)
-      left join ragdb_data.chunk_vector v on v.org_no = p_org_no and v.chunk_no = u.chunk_no
-      left join ragdb_data.chunk_vector c on c.org_no = p_org_no and c.chunk_no = v_best
+      left join ragdb_data.chunk_vector v on v.org_no = p_org_no
+                                         and v.version = v_version
+                                         and v.chunk_no = u.chunk_no
+      left join ragdb_data.chunk_vector c on c.org_no = p_org_no
+                                         and c.version = v_version
+                                         and c.chunk_no = v_best
      where u.chunk_no <> v_best;
   end loop;
   return v_chosen;

@@ -172,6 +172,10 @@ begin
          and v.version = any (array(select generate_series(1, v_newest - 1)))
          and v.chunk_no = any (v_chunks);
       get diagnostics dropped = row_count;
+      delete from ragdb_data.model_vector v
+       where v.org_no = v_org
+         and v.model_no = any (array(select generate_series(1 - v_newest, -1)))
+         and v.chunk_no = any (v_chunks);
     else
       update ragdb_data.outdated_organization o
          set scopes = v_outdated.scopes, done_to = v_outdated.done_to

@@ -13,6 +13,7 @@ as $$
 #variable_conflict use_column
 declare
   v_org int4 := ragdb.require('data:read');
+  v_version int4 := ragdb_data._embedding_version();
   v_workspace_no int4 := case when p_workspace is not null
                            then (ragdb_data._workspace(p_workspace)).workspace_no end;
 begin
@@ -51,7 +52,9 @@ begin
       limit 1) d
     join ragdb_data.workspace w on w.org_no = v_org and w.workspace_no = d.workspace_no
     join ragdb_data.data_source s on s.org_no = v_org and s.source_no = d.source_no
-    left join ragdb_data.chunk_vector v on v.org_no = v_org and v.chunk_no = c.chunk_no
+    left join ragdb_data.chunk_vector v on v.org_no = v_org
+                                       and v.version = v_version
+                                       and v.chunk_no = c.chunk_no
    order by c.chunk_no;
 end;
 $$;

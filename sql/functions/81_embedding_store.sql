@@ -81,6 +81,7 @@ begin
              u(scope_no, chunk_no, body_no, embedding)
     on conflict (org_no, model_no, chunk_no) do update set embedding = excluded.embedding;
   else
+    perform ragdb_data._keep_table_vectors(v_org, v_version, v_chunks);
     insert into ragdb_data.chunk_vector as v (
       org_no, version, scope_no, chunk_no, body_no, model_no, embedding)
     select v_org, v_version, u.scope_no, u.chunk_no, u.body_no, p_model.model_no, u.embedding

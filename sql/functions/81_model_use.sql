@@ -40,6 +40,7 @@ declare
   v_org int4 := ragdb.require('rag:config');
   v_caller record;
   v_model ragdb_data.embedding_model;
+  v_is_new boolean;
 begin
   perform ragdb_data._job_kind('embed'::text);
   select * into v_caller from ragdb.context();
@@ -50,6 +51,11 @@ begin
             constraint = 'embedding_model_not_found',
             hint = 'An operator registers it: ragdb model register';
   end if;
+  -- What writes over the table's vectors is searched from its first one on, unless another is.
+  v_is_new := v_model.table_model is not null
+    and not exists (select from ragdb_data.organization_model m
+                     where m.org_no = v_org
+                       and (m.serves or m.model_no = v_model.model_no and m.is_active));
   insert into ragdb_data.organization_model as m (org_no, model_no, user_no, permissions)
   values (v_org, v_model.model_no, v_caller.user_no, v_caller.permissions)
   on conflict on constraint organization_model_pkey do update
@@ -58,6 +64,9 @@ begin
          is_active = true,
          backfill = 2,
          backfilled_to = 0;
+  if v_is_new then
+    perform ragdb.switch_embedding_model(p_name);
+  end if;
 end;
 $$;
 
@@ -66,7 +75,8 @@ $$Have a registered model embed all chunks of the organization, those to come in
 
 Workers do it, in the caller's name; see ragdb.embedding_models for how far they are. Texts of all
 members, private ones too, are sent to the model. Searches stay as they are until
-switch_embedding_model(); a model in the table's space improves them as it goes on.
+switch_embedding_model(), but a model in the table's space improves them as it goes on: they turn to
+it at once, where they used the table.
 Called again, it goes through all chunks for any that were missed.
 Needs rag:config and data:write. Raises PT404 embedding_model_not_found.$$;
 
@@ -82,15 +92,16 @@ declare
   v_model ragdb_data.embedding_model := ragdb_data._used_model(v_org, p_name);
 begin
   perform ragdb.require('data:write');
-  if exists (select from ragdb_data.organization_model m
-              where m.org_no = v_org and m.model_no = v_model.model_no and m.serves) then
+  if v_model.table_model is null
+     and exists (select from ragdb_data.organization_model m
+                  where m.org_no = v_org and m.model_no = v_model.model_no and m.serves) then
     raise exception 'Searches use the embedding model %.', p_name
       using errcode = 'PT409',
             constraint = 'embedding_model_in_use',
             hint = 'Switch to another first: select ragdb.switch_embedding_model(null);';
   end if;
   update ragdb_data.organization_model m
-     set is_active = false, served_before = false, is_complete = false
+     set is_active = false, serves = false, served_before = false, is_complete = false
    where m.org_no = v_org and m.model_no = v_model.model_no;
   delete from ragdb_data.embedding_queue q
    where q.org_no = v_org and q.model_no = v_model.model_no;
@@ -102,7 +113,9 @@ $$;
 comment on function ragdb.leave_embedding_model(text) is
 $$Have a model embed no more chunks of the organization; the vectors that it has made stay.
 
-Needs rag:config and data:write. Raises PT404 embedding_model_not_found, PT409
+Those that a model has written over the table's are searched no longer from then on: searches go
+back to the table's, and workers put these back in place; until then large organizations compare all
+vectors one by one. Needs rag:config and data:write. Raises PT404 embedding_model_not_found, PT409
 embedding_model_in_use.$$;
 
 create or replace function ragdb.switch_embedding_model(p_name text default null)
@@ -118,13 +131,6 @@ declare
 begin
   if p_name is not null then
     v_model := ragdb_data._used_model(v_org, p_name);
-    if v_model.table_model is not null then
-      raise exception 'The model % writes its vectors over the table''s: it is in use already.',
-                      p_name
-        using errcode = 'PT422',
-              constraint = 'invalid_embedding_model',
-              hint = 'A switch is between models with vectors of their own, and the table.';
-    end if;
   end if;
   update ragdb_data.organization_model m
      set served_before = m.serves,
@@ -138,8 +144,9 @@ comment on function ragdb.switch_embedding_model(text) is
 $$Turn the organization's searches to a model that it uses, or, with null, to the table.
 
 Takes effect when the transaction commits; no search fails meanwhile. Chunks that the model has not
-embedded yet are found by their words. Needs rag:config.
-Raises PT404 embedding_model_not_found, PT422 invalid_embedding_model.$$;
+embedded yet are found by their words, or, where the model is one of the table's space, by the
+table's vectors. Of what such a model has replaced the table's vectors are kept. Needs rag:config.
+Raises PT404 embedding_model_not_found.$$;
 
 create or replace function ragdb.rollback_embedding_model()
   returns text
@@ -160,7 +167,7 @@ begin
     raise exception 'Searches have always used the table.'
       using errcode = 'PT409',
             constraint = 'nothing_to_roll_back',
-            hint = 'restore_table_vectors() undoes what a model wrote over the table''s vectors.';
+            hint = 'select ragdb.switch_embedding_model(''<a model in use>'');';
   end if;
   return coalesce(
     (select e.name
@@ -176,74 +183,6 @@ $$Undo the last switch; returns which model searches use now, or table. Called a
 anew.
 
 Needs rag:config. Raises PT409 nothing_to_roll_back.$$;
-
-create or replace function ragdb.restore_table_vectors(p_limit int4 default 10000)
-  returns table (restored int8, remaining int8)
-  language plpgsql
-  volatile
-  security invoker
-  set search_path = pg_catalog, pg_temp
-  set plan_cache_mode = force_custom_plan
-as $$
-declare
-  v_org int4 := ragdb.require('data:write');
-  v_version int4 := ragdb_data._embedding_version();
-  v_chunks int8[];
-  v_titles text[];
-  v_contents text[];
-begin
-  if p_limit is null or p_limit not between 1 and 100000 then
-    raise exception 'The limit must be 1 to 100000.'
-      using errcode = 'PT422', constraint = 'invalid_limit', hint = 'The default is 10000.';
-  elsif exists (select
-                  from ragdb_data.organization_model m
-                  join ragdb_data.embedding_model e on e.model_no = m.model_no
-                 where m.org_no = v_org and m.is_active and e.table_model is not null) then
-    raise exception 'A model goes on writing its vectors over the table''s.'
-      using errcode = 'PT409',
-            constraint = 'embedding_model_in_use',
-            hint = 'First: select ragdb.leave_embedding_model(''<its name>'');';
-  end if;
-  select array_agg(c.chunk_no), array_agg(c.content),
-         array_agg(ragdb_data._full_title(b.title, c.heading_path))
-    into v_chunks, v_contents, v_titles
-    from (select v.chunk_no
-            from ragdb_data.chunk_vector v
-           where v.org_no = v_org and v.version = v_version and v.model_no <> 0
-           limit p_limit) v
-    join ragdb_data.chunk c on c.org_no = v_org and c.chunk_no = v.chunk_no
-    join ragdb_data.body b on b.org_no = v_org and b.body_no = c.body_no;
-  update ragdb_data.chunk_vector v
-     set embedding = e.embedding, model_no = 0
-    from unnest(v_chunks) with ordinality c(chunk_no, ordinal)
-    join ragdb.embed_batch(v_contents, v_titles) e on e.ordinal = c.ordinal
-   where v.org_no = v_org
-     and v.version = v_version
-     and v.chunk_no = c.chunk_no
-     and e.embedding is not null;
-  get diagnostics restored = row_count;
-  -- A text without a word that the table knows has no vector of its.
-  delete from ragdb_data.chunk_vector v
-   where v.org_no = v_org
-     and v.version = v_version
-     and v.chunk_no = any (v_chunks)
-     and v.model_no <> 0;
-  remaining := (select count(*) from ragdb_data.chunk_vector v
-                 where v.org_no = v_org and v.version = v_version and v.model_no <> 0);
-  if remaining = 0 then
-    delete from ragdb_data.organization_model m
-     using ragdb_data.embedding_model e
-     where m.org_no = v_org and e.model_no = m.model_no and e.table_model is not null;
-  end if;
-  return next;
-end;
-$$;
-
-comment on function ragdb.restore_table_vectors(int4) is
-$$Give chunks whose vectors a model has written over the table's again, at most p_limit.
-
-For models in the table's space, which are left first. Call it until nothing remains; searches go on
-meanwhile. Needs data:write. Raises PT409 embedding_model_in_use, PT422 invalid_limit.$$;
 
 create or replace function ragdb.retry_embeddings(p_name text)
   returns int8

@@ -173,6 +173,9 @@ begin
   if v_models = '{}' then
     return;
   end if;
+  -- The table's too, of any version, that a model's have taken the place of.
+  v_models := v_models || array(select generate_series(-max(t.version), -1)
+                                  from ragdb_data.embedding_table_version t);
   delete from ragdb_data.model_vector v
    where v.org_no = p_org_no and v.model_no = any (v_models) and v.chunk_no = any (p_chunks);
   delete from ragdb_data.embedding_queue q

@@ -161,6 +161,7 @@ begin
    where c.org_no = v_org and c.model_no = v_model.model_no
      for update;
   state := case
+    when not v_used.is_active and v_model.table_model is not null then 'restore'
     when not v_used.is_active then 'done'
     when v_circuit.open_until > clock_timestamp() then 'wait'
     when v_model.table_model <> (select t.model
@@ -259,6 +260,7 @@ comment on function ragdb.begin_embedding(text) is
 $$The next texts that a model is to embed, and how to ask it. For workers, under the lease of a job.
 
 state: work; wait, for wait_seconds, while the model is left alone or another embedding table comes
-into use; or done. alone: to be sent by itself, for a batch with it in failed. cached: chunks whose
-text was embedded before, and which have their vectors now. waiting: chunks in the queue.
+into use; restore, for restore_table_vectors(), where the model was left; or done. alone: to be sent
+by itself, for a batch with it in failed. cached: chunks whose text was embedded before, and which
+have their vectors now. waiting: chunks in the queue.
 Needs data:write. Raises PT404 embedding_model_not_found, PT409 lease_required.$$;

@@ -1,6 +1,22 @@
 -- What all workers share about a model: its limits, and who has to begin. For ragdb_worker, which
 -- acts for nobody here.
 
+create or replace function ragdb.embedding_protocols()
+  returns text[]
+  language plpgsql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return array(select distinct m.protocol from ragdb_data.embedding_model m order by 1);
+end;
+$$;
+
+comment on function ragdb.embedding_protocols() is
+$$By which protocols registered embedding models are asked. For ragdb_worker, which loads the local
+one before a text waits for it.$$;
+
 create or replace function ragdb.reserve_embedding(
   p_model_no int4, p_requests int4, p_tokens int8)
   returns float8
@@ -101,14 +117,16 @@ begin
       from ragdb_data.organization_model m
       join ragdb_data.embedding_model e on e.model_no = m.model_no
       join ragdb_data.embedding_rate r on r.model_no = m.model_no
-     where m.is_active
-       and coalesce(r.blocked_until, '-infinity') <= v_now
-       and (m.backfill > 0
-            or exists (select
-                         from ragdb_data.embedding_queue q
-                        where q.org_no = m.org_no
-                          and q.model_no = m.model_no
-                          and coalesce(q.loading_retry_after, '-infinity') <= v_now))
+     where case
+         -- One that was left has vectors in the place of the table's.
+         when not m.is_active then e.table_model is not null
+         when r.blocked_until > v_now then false
+         else m.backfill > 0
+              or exists (select
+                           from ragdb_data.embedding_queue q
+                          where q.org_no = m.org_no
+                            and q.model_no = m.model_no
+                            and coalesce(q.loading_retry_after, '-infinity') <= v_now) end
        and not exists (select
                          from ragdb_data.job j
                          join ragdb_data.job_detail d on d.org_no = j.org_no
@@ -143,4 +161,4 @@ $$;
 
 comment on function ragdb_data._queue_embedding() is
 $$Make the jobs that drain the queues of embedding models, one for each organization and model with
-chunks that wait. Part of claim_jobs().$$;
+chunks that wait, or with vectors to take away. Part of claim_jobs().$$;

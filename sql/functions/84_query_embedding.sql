@@ -11,27 +11,27 @@ create or replace function ragdb_data._search_model(p_org_no int4, p_config json
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
+declare
+  v_found record;
 begin
   -- No policy to evaluate: nearly free where there is no model.
   if not exists (select from ragdb_data.embedding_model) then
     return null;
-  elsif p_config ? 'model' then
-    return (select e.model_no
-              from ragdb_data.organization_model m
-              join ragdb_data.embedding_model e on e.model_no = m.model_no
-             where m.org_no = p_org_no
-               and e.name = p_config ->> 'model'
-               and e.table_model is null);
   end if;
-  return (select m.model_no
-            from ragdb_data.organization_model m
-           where m.org_no = p_org_no and m.serves);
+  select m.model_no, e.table_model into v_found
+    from ragdb_data.organization_model m
+    join ragdb_data.embedding_model e on e.model_no = m.model_no
+   where m.org_no = p_org_no
+     and case when p_config ? 'model' then e.name = p_config ->> 'model' else m.serves end;
+  return case
+    when v_found.model_no is null then ragdb_data._table_only(p_org_no)
+    when v_found.table_model is null then v_found.model_no end;
 end;
 $$;
 
 comment on function ragdb_data._search_model(int4, jsonb) is
-$$The model with a space of its own that searches use, or that a configuration names; null for the
-table.$$;
+$$What searches use, or a configuration names: a model with a space of its own; the table's vectors
+alone, below 0, while a model's are in the place of some; null for the vectors as they are.$$;
 
 create or replace function ragdb_data._query_vector(
   p_org_no int4, p_words text, p_config jsonb, out model_no int4, out embedding public.halfvec)
@@ -44,7 +44,7 @@ create or replace function ragdb_data._query_vector(
 as $$
 begin
   model_no := ragdb_data._search_model(p_org_no, p_config);
-  if model_no is not null then
+  if model_no > 0 then
     embedding := (select k.embedding
                     from ragdb_data.query_embedding k
                    where k.org_no = p_org_no
@@ -52,20 +52,20 @@ begin
                      and k.model_no = _query_vector.model_no
                      and k.sha256 = ragdb_data._query_hash(p_words));
     if embedding is null then
-      model_no := null;
+      model_no := ragdb_data._table_only(p_org_no);
       raise notice 'The query has not been embedded by the model in use: the table stands in.'
         using hint = 'begin_query_embedding() and finish_query_embedding() do that.';
     end if;
   end if;
-  if model_no is null then
+  if coalesce(model_no, -1) < 0 then
     embedding := ragdb.embed(p_words);
   end if;
 end;
 $$;
 
 comment on function ragdb_data._query_vector(int4, text, jsonb) is
-$$The vector a query is searched with, and the model it is of; null, with the table's, where the
-query has not been embedded by the model in use.$$;
+$$The vector a query is searched with, and what it is searched among, as _search_model() says; the
+table's where the query has not been embedded by the model in use.$$;
 
 create or replace function ragdb_data._query_hash(p_words text)
   returns bytea
@@ -99,7 +99,7 @@ declare
 begin
   if p_model is null then
     v_model_no := ragdb_data._search_model(v_org, null);
-    if v_model_no is null then
+    if coalesce(v_model_no, -1) < 0 then
       return;
     end if;
     select e.* into v_model from ragdb_data.embedding_model e where e.model_no = v_model_no;

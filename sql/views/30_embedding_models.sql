@@ -5,8 +5,7 @@ create or replace view ragdb.embedding_models
 as
 select e.name, e.protocol, e.model, e.dimensions, e.table_model, e.url,
        coalesce(m.is_active, false) as is_used,
-       case when e.table_model is null then coalesce(m.serves, false)
-            else coalesce(v.embedded, 0) > 0 end as is_searched,
+       coalesce(m.serves, false) as is_searched,
        coalesce(v.embedded, 0) as embedded,
        c.chunks,
        round(100.0 * coalesce(v.embedded, 0) / nullif(c.chunks, 0), 1)::float8 as coverage,
@@ -55,7 +54,7 @@ comment on view ragdb.embedding_models is
 $$Embedding models that operators have registered, and how far each is with the caller's chunks.
 
 table_model: the table over whose vectors it writes its own; null for a model with vectors of its
-own, which searches ask once switch_embedding_model() has turned to it. embedded, chunks and
+own. is_searched: see switch_embedding_model(). embedded, chunks and
 coverage (per cent): of what the caller may read; waiting, lag and failed: of the organization.
 lag: how long the oldest chunk has waited. circuit: open while the model is left alone after
 failures, half-open when it is to be tried with one text.$$;

@@ -24,6 +24,8 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from ragdb.db import Caller, Pool, listen
+from ragdb.embeddings.local import SHARED
+from ragdb.embeddings.minilm import table_model
 from ragdb.errors import RagdbError
 from ragdb.handlers import HANDLERS
 from ragdb.job import Claimed, Job, JobFailed, TryLater
@@ -94,6 +96,7 @@ class Worker:
                 asyncio.create_task(self._forever(step))
                 for step in (self._listen, self._tick, self._dispatch)
             ]
+            background.append(asyncio.create_task(self._prepare()))
             await self._stop.wait()
             for task in background:
                 task.cancel()
@@ -146,6 +149,23 @@ class Worker:
         """Have due schedules fire, soon after each full minute."""
         await self._pool.call(_WORKER, "tick", returning=dict[str, Any])
         await asyncio.sleep(60.0 - time.time() % 60.0 + random.uniform(0, 1))  # noqa: S311
+
+    async def _prepare(self) -> None:
+        """Load the model of this machine, where one is registered, before a text waits for it."""
+        if "embedding" not in self._queues:
+            return
+        try:
+            [row] = await self._pool.call(
+                _WORKER, "embedding_protocols", returning=dict[str, list[str]]
+            )
+            if "local" in row["embedding_protocols"]:
+                began = time.monotonic()
+                await SHARED.embed(["ready"], table_model())
+                duration = round(1000 * (time.monotonic() - began), 1)
+                _say("embedding model loaded", duration_ms=duration)
+        except RagdbError as error:
+            # The first text tries again, and its job tells what is missing.
+            _say("embedding model not loaded", logging.WARNING, code=error.problem.code)
 
     async def _dispatch(self) -> None:
         """Fill the free slots, and sleep until there is news."""

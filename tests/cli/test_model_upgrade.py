@@ -166,9 +166,16 @@ def test_vectors_are_replaced_while_searches_go_on(home: Home, tmp_path: Path) -
     assert not home.call("begin_query_embedding", p_queries=["Whom do I see when I am ill?"])
     assert home.model()["failed"] == 0
 
-    # Back again: the table's vectors to the last bit, and a ranking as before.
-    left = ragdb.json("model", "leave", "minilm")
-    assert left == {"left": "minilm", "restored": len(embedded)}
+    # Back again at once, to a ranking as before; nothing is written for it.
+    assert ragdb.json("model", "rollback") == {"searched": "table"}
+    assert home.quality() == pytest.approx(before, abs=0.02)
+    assert (home.vectors(), home.model()["is_searched"]) == (embedded, False)
+    # And for good: workers put the table's vectors back, to the last bit.
+    with searching(home) as found, process(ragdb, tmp_path / "worker", "worker"):
+        assert ragdb.json("model", "leave", "minilm") == {"left": "minilm"}
+        until(lambda: home.ask("select from ragdb_data.organization_model") == [])
+    assert found and set(found) == {10}
+    assert "embedding model loaded" in (tmp_path / "worker").read_text()
     restored = home.vectors()
     assert {number: restored[number] for number in by_table} == by_table
     assert home.quality() == pytest.approx(before, abs=0.02)

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pytest
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from ragdb import settings
 from ragdb.db import Caller, Database, Pool
+from ragdb.errors import RagdbError
 from ragdb.handlers import HANDLERS
 from ragdb.job import Claimed, Job, TryLater
 
@@ -21,6 +23,24 @@ if TYPE_CHECKING:
     from embedding_server import Models
 
 WORKER = Caller(role="ragdb_worker")
+
+SHIPS = [{"content": f"Ship {n} sails to harbour {n % 7}.", "external_id": str(n)}
+         for n in range(60)]  # fmt: skip
+
+
+def refusal(call: Any, *arguments: Any, **named: Any) -> tuple[int, str]:
+    """Status and code with which a call is refused."""
+    with pytest.raises(RagdbError) as refused:
+        call(*arguments, **named)
+    return refused.value.problem.status, refused.value.problem.code
+
+
+def cosine(a: list[float], b: list[float]) -> float:
+    def dot(x: list[float], y: list[float]) -> float:
+        return sum(p * q for p, q in zip(x, y, strict=True))
+
+    return dot(a, b) / (dot(a, a) * dot(b, b)) ** 0.5
+
 
 
 @dataclass

@@ -1,23 +1,18 @@
-"""Embedding models in use: drained, searched with, switched, paid for, and kept apart."""
+"""Embedding models at work: drained, limited, paid for, left alone when they fail."""
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import psycopg
 import pytest
-from embedding_work import WORKER, Desk
-from psycopg.types.json import Jsonb
+from embedding_work import SHIPS, WORKER, Desk, cosine, refusal
 
-from embedding_server import POISON, Models, Request, serving, vector
+from embedding_server import Models, Request, serving, vector
 from ragdb.db import Database
 from ragdb.embeddings.provider import endpoint
-from ragdb.embeddings.queries import Wanted, embedded
-from ragdb.errors import RagdbError
 from ragdb.job import TryLater
 
 if TYPE_CHECKING:
@@ -35,26 +30,6 @@ def desk(database: TestDatabase, acme: Organization, models: Models) -> Desk:
     return Desk(database, acme, models, database.login("ragdb_service", "ragdb_worker"))
 
 
-def refusal(call: Any, *arguments: Any, **named: Any) -> tuple[int, str]:
-    with pytest.raises(RagdbError) as refused:
-        call(*arguments, **named)
-    return refused.value.problem.status, refused.value.problem.code
-
-
-def embed_query(org: Organization, query: str, **arguments: Any) -> str | None:
-    """What the service does before a search; the function it ends with."""
-    rows = org.call("begin_query_embedding", p_queries=[query], **arguments)
-    if not rows:
-        return None
-    function, answer = asyncio.run(embedded(msgspec.convert(rows[0], Wanted)))
-    org.call(function, **answer)
-    return function
-
-
-SHIPS = [{"content": f"Ship {n} sails to harbour {n % 7}.", "external_id": str(n)}
-         for n in range(60)]  # fmt: skip
-
-
 @pytest.mark.parametrize(
     ("protocol", "path", "tokens"),
     [("openai", "/v1/embeddings", 15), ("ollama", "/api/embed", 21), ("tei", "/embed", 22)],
@@ -66,7 +41,7 @@ def test_drained_by_each_protocol(
     desk.used(protocol=protocol, p_api_key_name="SOME_API_KEY",
               p_options={"price_per_million": 1000, "passage_prefix": "passage: "})  # fmt: skip
     desk.org.put_many([{"content": f"Ship {n} sails.", "title": "Ships"} for n in range(3)])
-    assert desk.drain() == [{"embedded": 3, "from_cache": 0, "given_up": 0}]
+    assert desk.drain() == [{"embedded": 3, "from_cache": 0, "given_up": 0, "restored": 0}]
     [request] = desk.models.requests
     assert (request.path, request.authorization) == (path, "Bearer secret")
     assert sorted(request.texts)[0] == "passage: Ships. Ship 0 sails."
@@ -112,149 +87,6 @@ def test_texts_are_embedded_once(desk: Desk, db: psycopg.Connection, globex: Org
     for table in ("model_vector", "embedding_cache"):
         left = db.execute(f"select distinct org_no from ragdb_data.{table}").fetchall()
         assert left == [(2,)]
-
-
-def test_searches_turn_to_a_model_and_back(desk: Desk) -> None:
-    org = desk.org
-    org.put_many(SHIPS)
-    plain = org.search("ship to harbour 3")
-    desk.used()
-    assert desk.drain()[-1]["embedded"] == 60
-    assert org.search("ship to harbour 3") == plain
-    assert refusal(org.call, "rollback_embedding_model") == (409, "nothing_to_roll_back")
-    org.call("switch_embedding_model", p_name="small")
-    assert org.search("ship to harbour 3")[0]["vector_score"] is not None  # by the table
-    assert embed_query(org, "ship to harbour 3") == "finish_query_embedding"
-    assert embed_query(org, " ship  to harbour 3 ") is None  # it is known
-    found = org.search("ship to harbour 3", p_limit=60, p_mode="vector")
-    cosines = {row["content"]: row["vector_score"] for row in found}
-    expected = cosine(vector("ship to harbour 3", 16), vector("Ship 3 sails to harbour 3.", 16))
-    assert cosines["Ship 3 sails to harbour 3."] == pytest.approx(expected, abs=0.01)
-    assert len(found) == 60 and found == sorted(found, key=lambda row: -row["vector_score"])
-    hybrid = org.call("explain_search", p_query="ship to harbour 3", read_only=True)
-    assert hybrid[0]["trace"]["embedding_model"] == "small"
-    assert hybrid[0]["trace"]["weights"]["vector"] == 1.5
-    assert org.call("rollback_embedding_model")[0]["rollback_embedding_model"] == "table"
-    assert org.search("ship to harbour 3") == plain
-    assert org.call("rollback_embedding_model")[0]["rollback_embedding_model"] == "small"
-    assert desk.model()["is_searched"]
-    assert refusal(org.call, "leave_embedding_model", p_name="small") == (
-        409, "embedding_model_in_use")  # fmt: skip
-    assert refusal(desk.operate, "drop_embedding_model", p_name="small") == (
-        409, "embedding_model_in_use")  # fmt: skip
-
-
-def cosine(a: list[float], b: list[float]) -> float:
-    def dot(x: list[float], y: list[float]) -> float:
-        return sum(p * q for p, q in zip(x, y, strict=True))
-
-    return dot(a, b) / (dot(a, a) * dot(b, b)) ** 0.5
-
-
-def test_no_search_fails_while_models_change(desk: Desk) -> None:
-    org = desk.org
-    org.put_many(SHIPS)
-    desk.used()
-    stop, failed, done = threading.Event(), list[Exception](), [0]
-
-    def search() -> None:
-        with Database.connect(desk.database.url) as connection:
-            mine = type(org)(org.slug, org.key, connection)
-            while not stop.is_set():
-                try:
-                    assert len(mine.search("ship to harbour 3", p_limit=5)) == 5
-                    done[0] += 1
-                except Exception as error:
-                    failed.append(error)
-
-    threads = [threading.Thread(target=search) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    desk.drain()
-    desk.register("second", p_dimensions=16)
-    org.call("use_embedding_model", p_name="second")
-    desk.drain()
-    for name in ("small", "second", None, "second", "small"):
-        org.call("switch_embedding_model", p_name=name)
-        embed_query(org, "ship to harbour 3")
-        seen = done[0]
-        while done[0] < seen + 5 and not failed:
-            stop.wait(0.01)
-    org.call("rollback_embedding_model")
-    org.call("leave_embedding_model", p_name="small")
-    desk.operate("drop_embedding_model", p_name="small")
-    seen = done[0]
-    while done[0] < seen + 5 and not failed:
-        stop.wait(0.01)
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert failed == []
-
-
-def test_compared_before_it_serves(desk: Desk) -> None:
-    org = desk.org
-    org.put_many(SHIPS)
-    desk.used()
-    desk.drain()
-    judged = [{"query_id": str(n), "query": f"harbour {n} of ships", "documents": {str(n + 11): 1}}
-              for n in range(20)]  # fmt: skip
-    org.call("put_judgements", p_dataset="ships", p_judgements=Jsonb(judged))
-    for one in judged:
-        assert embed_query(org, one["query"], p_model="small") == "finish_query_embedding"
-    measured = {
-        name: org.call("evaluate", p_dataset="ships",
-                       p_config={"model": name, "modes": ["vector"]})[0]["ndcg_10"]
-        for name in ("small", "table")
-    }  # fmt: skip
-    assert all(0 <= value <= 1 for value in measured.values())
-    assert measured["small"] != measured["table"]
-    assert not desk.model()["is_searched"]
-
-
-def test_vectors_over_the_tables_own(desk: Desk, db: psycopg.Connection) -> None:
-    """A model of the table's space: queries stay look-ups, and it can be undone."""
-    [(table,)] = db.execute("select model from ragdb_data.embedding_table_version").fetchall()
-    desk.models.dimensions = 256
-    org = desk.org
-    org.put_many(SHIPS[:30])
-    before = org.search("ship to harbour 3", p_mode="vector")
-    desk.used(p_table=table)
-
-    def kinds() -> dict[int, int]:
-        rows = db.execute("select model_no, count(*) from ragdb_data.chunk_vector group by 1")
-        return dict(rows.fetchall())
-
-    assert weight(org) == 1.25
-    desk.drain()
-    assert list(kinds().values()) == [30]
-    assert (desk.model()["coverage"], weight(org)) == (100.0, 1.5)
-    after = org.search("ship to harbour 3", p_mode="vector")
-    assert [row["vector_score"] for row in before] != [row["vector_score"] for row in after]
-    assert org.call("begin_query_embedding", p_queries=["x"]) == []
-    assert refusal(org.call, "switch_embedding_model", p_name="small") == (
-        422, "invalid_embedding_model")  # fmt: skip
-    assert refusal(org.call, "restore_table_vectors") == (409, "embedding_model_in_use")
-    org.call("leave_embedding_model", p_name="small")
-    assert org.call("restore_table_vectors", p_limit=20)[0] == {"restored": 20, "remaining": 10}
-    assert org.call("restore_table_vectors")[0] == {"restored": 10, "remaining": 0}
-    assert kinds() == {0: 30}
-    assert (org.search("ship to harbour 3", p_mode="vector"), weight(org)) == (before, 1.0)
-
-
-def weight(org: Organization) -> float:
-    [told, *_] = org.call("explain_search", p_query="ship", read_only=True)
-    return told["trace"]["weights"]["vector"]
-
-
-def test_a_model_of_another_table_waits(desk: Desk, db: psycopg.Connection) -> None:
-    [(table,)] = db.execute("select model from ragdb_data.embedding_table_version").fetchall()
-    desk.models.dimensions = 256
-    desk.used(p_table=table)
-    desk.org.put("The ship sails.")
-    db.execute("update ragdb_data.embedding_model set table_model = 'another'")
-    assert [type(result) for result in desk.drain()] == [TryLater]
-    assert desk.models.requests == []
 
 
 def test_nothing_stale_is_stored(desk: Desk, db: psycopg.Connection) -> None:
@@ -388,19 +220,6 @@ def test_so_many_at_once(desk: Desk) -> None:
     assert max(len(request.texts) for request in desk.models.requests) == 5
 
 
-def test_private_texts_are_embedded_and_stay_private(desk: Desk) -> None:
-    org = desk.org
-    desk.used()
-    vera = org.member("vera@acme.test", "editor")
-    org.as_key(vera, "put_document", p_content="Secret ship.", p_visibility="private",
-               p_external_id="s")  # fmt: skip
-    org.as_key(vera, "put_document", p_content=f"Secret {POISON}.", p_visibility="private",
-               p_external_id="p")  # fmt: skip
-    assert desk.drain()[-1] == {"embedded": 1, "from_cache": 0, "given_up": 1}
-    assert (desk.model()["embedded"], desk.model()["failed"]) == (0, 1)
-    assert org.read("embedding_failures") == []
-
-
 def test_only_those_who_may(desk: Desk) -> None:
     org = desk.org
     desk.register()
@@ -430,54 +249,3 @@ def test_only_those_who_may(desk: Desk) -> None:
         given: dict[str, Any] = {"p_name": "other", "p_protocol": "openai"} | arguments
         name, protocol = given.pop("p_name"), given.pop("p_protocol")
         assert refusal(desk.register, name, protocol, **given)[1] == code, arguments
-
-
-def test_old_query_vectors_are_forgotten(desk: Desk, db: psycopg.Connection) -> None:
-    desk.used()
-    desk.org.put("The ship sails.")
-    desk.drain()
-    desk.org.call("switch_embedding_model", p_name="small")
-    embed_query(desk.org, "ship")
-    task = "forget embeddings"
-
-    def forgotten() -> int:
-        return next(row["rows"] for row in desk.org.call("maintain") if row["task"] == task)
-
-    assert forgotten() == 0
-    for table in ("query_embedding", "embedding_cache"):
-        db.execute(f"update ragdb_data.{table} set used_at = now() - interval '31 days'")
-    assert forgotten() == 2
-    assert embed_query(desk.org, "ship") == "finish_query_embedding"
-
-
-def test_a_large_tenant_asks_the_index(desk: Desk, db: psycopg.Connection) -> None:
-    desk.models.dimensions = 1536
-    desk.used()
-    desk.org.put_many([{"content": f"Ship {n} sails.", "external_id": str(n)} for n in range(40)])
-    desk.drain()
-    # More chunks than are compared one by one, without a text of their own to embed.
-    db.execute(
-        "insert into ragdb_data.model_vector (org_no, scope_no, chunk_no, body_no, model_no,"
-        " is_indexed, embedding) select v.org_no, v.scope_no, 100000 + n, v.body_no, v.model_no,"
-        " true, public.l2_normalize(array(select random() - 0.5 + n * 0 from"
-        " generate_series(1, 1536))::public.vector)::public.halfvec from generate_series(1, 300) n"
-        " cross join (select * from ragdb_data.model_vector limit 1) v"
-    )
-    asked = "[" + ",".join(f"{x:.3f}" for x in vector("Ship 7 sails.", 1536)) + "]"
-    [(chunks, strategy)] = db.execute(
-        "select n.chunk_nos, n.strategy from ragdb_data.model_vector v, lateral"
-        " ragdb_data._nearest_of_model(v.org_no, array[v.scope_no], v.model_no,"
-        " public.l2_normalize(%s::public.vector)::public.halfvec, 5000, null, null, 10) n limit 1",
-        (asked,),
-    ).fetchall()
-    assert strategy == "hnsw" and len(chunks) == 10
-    [(best,)] = db.execute("select content from ragdb_data.chunk where chunk_no = %s",
-                           (chunks[0],)).fetchall()  # fmt: skip
-    assert best == "Ship 7 sails."
-    db.execute("set enable_sort = off")
-    plan = db.execute(
-        "explain select v.chunk_no from ragdb_data.model_vector v where org_no = 1 and model_no = 1"
-        " and is_indexed order by embedding::public.halfvec(1536) operator(public.<=>)"
-        " (select embedding from ragdb_data.model_vector limit 1) limit 5"
-    ).fetchall()
-    assert "_hnsw_" in str(plan)

@@ -76,7 +76,7 @@ def test_registered_and_dropped_without_a_trace(desk: Desk, db: psycopg.Connecti
     assert db.execute("select from ai.vectorizer").fetchall() == []
     assert db.execute("select from ragdb_data.model_vector").fetchall() == []
     desk.used()
-    assert desk.drain() == [{"embedded": 1, "from_cache": 0, "given_up": 0}]
+    assert desk.drain() == [{"embedded": 1, "from_cache": 0, "given_up": 0, "restored": 0}]
 
 
 def test_made_by_an_installer_without_privileges(desk: Desk, db: psycopg.Connection) -> None:
@@ -111,7 +111,7 @@ def test_made_by_an_installer_without_privileges(desk: Desk, db: psycopg.Connect
             assert refused.value.problem.status == 403
     desk.org.call("use_embedding_model", p_name="small")
     desk.org.put("Vault keys rotate.")
-    assert desk.drain() == [{"embedded": 1, "from_cache": 0, "given_up": 0}]
+    assert desk.drain() == [{"embedded": 1, "from_cache": 0, "given_up": 0, "restored": 0}]
 
 
 def test_no_organization_sees_anothers_queue_or_vectors(
@@ -188,7 +188,7 @@ def test_a_poison_text_fails_alone(desk: Desk, db: psycopg.Connection) -> None:
     texts = [{"content": f"Ship {n} sails.", "external_id": str(n)} for n in range(70)]
     texts[37]["content"] = f"The {POISON} ship."
     desk.org.put_many(texts)
-    assert desk.drain()[-1] == {"embedded": 69, "from_cache": 0, "given_up": 1}
+    assert desk.drain()[-1] == {"embedded": 69, "from_cache": 0, "given_up": 1, "restored": 0}
     [failure] = desk.org.read("embedding_failures")
     assert (failure["model"], failure["error"]) == (
         "small",
@@ -202,7 +202,7 @@ def test_a_poison_text_fails_alone(desk: Desk, db: psycopg.Connection) -> None:
         {},
         {"data": [{"index": 0, "embedding": [1.0] * 16}]},
     )
-    assert desk.drain()[-1] == {"embedded": 1, "from_cache": 0, "given_up": 0}
+    assert desk.drain()[-1] == {"embedded": 1, "from_cache": 0, "given_up": 0, "restored": 0}
     assert desk.org.read("embedding_failures") == []
 
 

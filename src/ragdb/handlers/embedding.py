@@ -52,6 +52,13 @@ class _Work(msgspec.Struct):
     alone: list[bool] | None
 
 
+class _Restored(msgspec.Struct):
+    """A row of ragdb.restore_table_vectors()."""
+
+    restored: int
+    remaining: int
+
+
 @dataclass(frozen=True)
 class _Text:
     chunk_no: int
@@ -79,7 +86,7 @@ async def drain(job: Job) -> object:
         name = msgspec.convert(job.payload, Embed).model
     except msgspec.ValidationError as error:
         raise JobFailed("invalid_payload", str(error)) from error
-    told = {"embedded": 0, "from_cache": 0, "given_up": 0}
+    told = {"embedded": 0, "from_cache": 0, "given_up": 0, "restored": 0}
     async with client() as http:
         while True:
             [work] = await job.call("begin_embedding", returning=_Work, p_name=name)
@@ -88,6 +95,10 @@ async def drain(job: Job) -> object:
                 return told
             if work.state == "wait":
                 raise TryLater(work.wait_seconds)
+            if work.state == "restore":
+                if not await _restore(job, name, told):
+                    return told
+                continue
             texts = _texts(work)
             await _reserve(job, work.model, texts)
             ended = await _ask(http, work.model, _batches(work, texts))
@@ -186,6 +197,16 @@ async def _store(job: Job, name: str, ended: _Round, told: dict[str, int]) -> No
         told["given_up"] += await _fail(job, name, [text], reason, is_text=True)
     for batch, error in ended.failed:
         told["given_up"] += await _fail(job, name, batch, str(error), seconds=error.seconds)
+
+
+async def _restore(job: Job, name: str, told: dict[str, int]) -> bool:
+    """Put some of the table's vectors back where the model, left now, wrote over them."""
+    [step] = await job.call("restore_table_vectors", returning=_Restored, p_name=name)
+    told["restored"] += step.restored
+    if step.remaining:
+        done = told["restored"]
+        await job.progress(done / (done + step.remaining), f"{step.remaining} vectors to put back")
+    return step.remaining > 0
 
 
 async def _fail(
