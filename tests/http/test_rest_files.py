@@ -40,14 +40,14 @@ def test_several_files(acme: Tenant) -> None:
     statuses = {file["file"]: file["status"] for file in report["files"]}
     assert statuses == {
         "report.pdf": "ingested", "letter.docx": "ingested", "secret.pdf": "failed",
-        "empty.txt": "failed", "list.jsonl#a": "ingested", "list.jsonl#2": "failed",
+        "empty.txt": "failed", "list.jsonl#a": "ingested", "list.jsonl line 2": "failed",
         "nota.txt": "ingested",
     }  # fmt: skip
     assert report["message"] == "4 stored, 3 failed."
     assert report["chunks_added"] == sum(file["chunks"] for file in report["files"]) == 5
     errors = {file["file"]: file["error"]["code"] for file in report["files"] if file["error"]}
     assert errors == {
-        "secret.pdf": "encrypted_file", "empty.txt": "empty_file", "list.jsonl#2": "invalid_json",
+        "secret.pdf": "encrypted_file", "empty.txt": "empty_file", "list.jsonl line 2": "invalid_json",
     }  # fmt: skip
     [hit, *_] = acme.search("limes")
     assert (hit["page"], hit["content"].strip()) == (2, "Limes on page two")

@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 
 from ragdb.http import jobs, problems
 from ragdb.http.auth import Session
+from ragdb.http.job_models import Enqueued, IdempotencyKey
 from ragdb.http.models import (
     PAGE,
     BatchItem,
@@ -40,7 +41,7 @@ _Prefer = Annotated[
     ),
 ]
 _LATER = ResponseSpec(
-    jobs.Enqueued, description="A job will do it, as asked for by `Prefer`", generate_examples=False
+    Enqueued, description="A job will do it, as asked for by `Prefer`", generate_examples=False
 )
 _WRITING = (400, 401, 403, 404, 409, 413, 415, 422, 503)
 
@@ -64,8 +65,8 @@ async def put_document(
     data: JSONBody[PutDocument],
     session: NamedDependency[Session],
     prefer: _Prefer = None,
-    idempotency_key: jobs.IdempotencyKey = None,
-) -> Response[Stored] | Response[jobs.Enqueued]:
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Stored] | Response[Enqueued]:
     """Store one document; it is searchable when the response arrives.
 
     A document with the same source, external id and visibility is replaced.
@@ -94,8 +95,8 @@ async def put_documents(
     data: JSONBody[PutDocuments],
     session: NamedDependency[Session],
     prefer: _Prefer = None,
-    idempotency_key: jobs.IdempotencyKey = None,
-) -> Response[BatchResponse] | Response[jobs.Enqueued]:
+    idempotency_key: IdempotencyKey = None,
+) -> Response[BatchResponse] | Response[Enqueued]:
     """Store documents in one transaction; a faulty one fails alone and is reported."""
     if _wants_job(prefer):
         return await _enqueue(session, idempotency_key, data.documents, data.place())
@@ -203,7 +204,7 @@ def _wants_job(prefer: str | None) -> bool:
 
 async def _enqueue(
     session: Session, idempotency_key: str | None, documents: list[JsonObject], place: JsonObject
-) -> Response[jobs.Enqueued]:
+) -> Response[Enqueued]:
     response = await jobs.enqueue(
         session, idempotency_key,
         p_kind="put_documents", p_payload={"documents": documents, **place},
