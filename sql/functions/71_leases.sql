@@ -279,16 +279,19 @@ create or replace function ragdb.finish_job(
 as $$
 declare
   v_job ragdb_data.job := ragdb_data._leased_job(p_org_no, p_job_no);
+  v_status text;
 begin
-  return ragdb_data._end_lease(
+  v_status := ragdb_data._end_lease(
     p_org_no, p_job_no, p_token, 'succeeded', null, v_job.attempt, null, null, p_result);
+  delete from ragdb_data.upload u where u.org_no = p_org_no and u.job_no = p_job_no;
+  return v_status;
 end;
 $$;
 
 comment on function ragdb.finish_job(int4, int8, uuid, jsonb) is
 $$A job is done; p_result is for whoever asked for it. For ragdb_worker.
 
-Documents that came with the job are taken out of its payload. Raises PT409 lease_lost.$$;
+Documents and files that came with the job are deleted. Raises PT409 lease_lost.$$;
 
 create or replace function ragdb.fail_job(
   p_org_no int4, p_job_no int8, p_token uuid,

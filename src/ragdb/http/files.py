@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -25,9 +25,11 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from msgspec import Meta
 
 from ragdb.errors import Problem, RagdbError
-from ragdb.http import problems, uploads
+from ragdb.http import jobs, problems, uploads
 from ragdb.http.auth import Session
 from ragdb.http.body import JsonRequest
+from ragdb.http.job_models import Enqueued, IdempotencyKey
+from ragdb.http.later import LATER, Prefer, as_asked, wants_job
 from ragdb.http.models import JsonObject, Stored
 from ragdb.ingest import Result, twice
 
@@ -111,11 +113,16 @@ class IngestedFiles(msgspec.Struct):
     tags=["Documents"],
     status_code=200,
     response_description="What became of each file",
-    responses=problems.responses(*_WRITING),
+    responses={202: LATER, **problems.responses(*_WRITING)},
     request_max_body_size=uploads.MAX_UPLOAD,
     operation_class=_TakesFiles,
 )
-async def ingest_files(request: JsonRequest, session: NamedDependency[Session]) -> IngestedFiles:
+async def ingest_files(
+    request: JsonRequest,
+    session: NamedDependency[Session],
+    prefer: Prefer = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[IngestedFiles] | Response[Enqueued]:
     """Store the documents in files; they are searchable when the response arrives.
 
     A file goes by its name in the source and replaces what went by it before; of two with the same
@@ -126,6 +133,8 @@ async def ingest_files(request: JsonRequest, session: NamedDependency[Session]) 
         if not form.files:
             raise _no_file("files")
         place, common, keep = form.place(), form.common(), form.flag("keep_original")
+        if wants_job(prefer):
+            return await _enqueue(session, form, idempotency_key)
         results: list[Result] = []
         seen: set[str] = set()
         for name, file in form.files:
@@ -136,10 +145,26 @@ async def ingest_files(request: JsonRequest, session: NamedDependency[Session]) 
             results += await uploads.ingest(session, name, file, place, common, keep_original=keep)
     added = sum(r.chunks for r in results if r.status in ("ingested", "updated"))
     failed = sum(r.status == "failed" for r in results)
-    return IngestedFiles(
-        f"{len(results) - failed} stored, {failed} failed.",
-        added,
-        [_reported(result) for result in results],
+    return Response(
+        IngestedFiles(
+            f"{len(results) - failed} stored, {failed} failed.",
+            added,
+            [_reported(result) for result in results],
+        )
+    )
+
+
+async def _enqueue(
+    session: Session, form: uploads.Form, idempotency_key: str | None
+) -> Response[Enqueued]:
+    place, common = form.place(), form.common()
+    payload = {
+        "files": await uploads.leave(session, form.files), **asdict(place),
+        "language": common.language, "labels": common.labels, "metadata": common.metadata,
+        "keep_original": form.flag("keep_original"),
+    }  # fmt: skip
+    return as_asked(
+        await jobs.enqueue(session, idempotency_key, "enqueue_files", p_payload=payload)
     )
 
 

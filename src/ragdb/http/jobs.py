@@ -59,12 +59,12 @@ async def enqueue_job(
 
 
 async def enqueue(
-    session: Session, idempotency_key: str | None, **arguments: Any
+    session: Session, idempotency_key: str | None, function: str = "enqueue_job", **arguments: Any
 ) -> Response[Enqueued]:
     """Enqueue a job: the response that says where it is."""
     if idempotency_key is not None:
         arguments["p_idempotency_key"] = idempotency_key
-    [enqueued] = await session.call("enqueue_job", returning=Enqueued, **arguments)
+    [enqueued] = await session.call(function, returning=Enqueued, **arguments)
     location = {"Location": f"/api/v1/jobs/{enqueued.job_id}"}
     return Response(enqueued, status_code=202, headers=location)
 
