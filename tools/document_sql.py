@@ -36,7 +36,7 @@ SECTIONS = {
     ),
     "Jobs and schedules": (
         "enqueue_job", "get_job", "list_jobs", "cancel_job", "retry_failed", "delete_old_jobs",
-        "put_schedule", "delete_schedule",
+        "put_schedule", "delete_schedule", "put_upload", "get_upload", "enqueue_files",
     ),
     "Data sources": (
         "put_source", "get_source", "refresh_source", "delete_source", "list_sync_runs",

@@ -23,7 +23,6 @@ from ragdb_cli.progress import Progress, progress
 from ragdb_cli.session import Client, Session
 
 if TYPE_CHECKING:
-
     from ragdb.errors import Problem
     from ragdb.ingest import Call, Place, Result
     from ragdb.reading import Common, Item

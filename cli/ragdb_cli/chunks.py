@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from itertools import islice
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import click
 from psycopg.types.json import Jsonb
 
 from ragdb_cli.command import group
-from ragdb_cli.session import Session
+from ragdb_cli.session import Client, Session
+
+if TYPE_CHECKING:
+    from psycopg.rows import DictRow
 
 _BATCH = 500
 
@@ -41,11 +44,11 @@ def export(session: Session, file: IO[str], workspace: str | None) -> None:
 
 
 @cli.command("import")
-@click.argument("file", type=click.File("r", encoding="utf-8"), default="-")
+@click.argument("file", type=click.File("rb"), default="-")
 @click.option("--source", metavar="NAME", default="import", show_default=True)
 @click.option("--workspace", metavar="SLUG", help="Default: the default workspace.")
 @click.pass_obj
-def import_(session: Session, file: IO[str], source: str, workspace: str | None) -> int:
+def import_(session: Session, file: IO[bytes], source: str, workspace: str | None) -> int:
     """Store the chunks in FILE or standard input, one a line; the same id replaces.
 
     Faulty lines are reported and the rest goes on. Interrupted, it can simply be run again.
@@ -61,17 +64,13 @@ def import_(session: Session, file: IO[str], source: str, workspace: str | None)
                 try:
                     records.append(json.loads(given))
                     numbers.append(number)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     counted["failed"] += 1
-                    failed.append({"line": number, "message": f"not JSON: {error}"})
-            rows = client.call(
-                "import_chunks", p_records=Jsonb(records),
-                p_source=source, p_workspace=workspace,
-            )  # fmt: skip
-            for row in rows:
+                    failed.append({"line": number, "message": f"not JSON in UTF-8: {error}"})
+            rows = _stored(client, records, source, workspace)
+            for number, row in zip(numbers, rows, strict=True):
                 counted[row["status"]] += 1
                 if row["status"] == "failed":
-                    number = numbers[int(row["ordinal"]) - 1]
                     failed.append({"line": number, "message": row["message"]})
             step(f"Importing: {counted.total()} chunks")
     if session.output.is_json:
@@ -82,3 +81,25 @@ def import_(session: Session, file: IO[str], source: str, workspace: str | None)
         told = ", ".join(f"{count} {status}" for status, count in counted.items())
         session.output.text(told or "Nothing to import.")
     return 1 if failed else 0
+
+
+def _stored(
+    client: Client, records: list[object], source: str, workspace: str | None
+) -> list[DictRow]:
+    """What became of each record; one that no database takes keeps the others out of none."""
+    from ragdb.errors import RagdbError
+
+    if not records:
+        return []
+    try:
+        return client.call(
+            "import_chunks", p_records=Jsonb(records), p_source=source, p_workspace=workspace
+        )
+    except RagdbError as error:
+        if error.problem.status != 422:
+            raise
+        if len(records) == 1:
+            return [{"status": "failed", "message": error.problem.message}]
+        half = len(records) // 2
+        halves = (records[:half], records[half:])
+        return [row for part in halves for row in _stored(client, part, source, workspace)]

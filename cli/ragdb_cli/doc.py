@@ -56,8 +56,7 @@ def show(session: Session, document_id: UUID, text: bool) -> None:
         return
     content = document.pop("content")
     if not text:
-        for name, value in document.items():
-            output.text(f"{name + ':':<14}{output.style('' if value is None else str(value))}")
+        output.fields(document)
         output.text()
     output.text(printable(content) if output.is_terminal else content)
 

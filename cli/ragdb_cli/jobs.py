@@ -143,9 +143,7 @@ def retry(session: Session, job_id: UUID | None, kind: str | None) -> None:
 
 
 def _print(session: Session, job: dict[str, Any]) -> None:
-    output = session.output
-    if output.is_json:
-        output.document(job)
-        return
-    for name, value in job.items():
-        output.text(f"{name + ':':<18}{output.style('' if value is None else str(value))}")
+    if session.output.is_json:
+        session.output.document(job)
+    else:
+        session.output.fields(job)

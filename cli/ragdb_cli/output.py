@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # A document could hold sequences that a terminal obeys.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
+_LONG = 1000
+"""Characters of a value that are shown among others."""
+
 
 class Output:
     """Prints as the options ask for."""
@@ -92,6 +95,15 @@ class Output:
             table.add_row(*(Text(printable(cell)) for cell in line))
         Console(color_system=None if _is_plain() else "auto").print(table)
 
+    def fields(self, row: Mapping[str, Any]) -> None:
+        """Print one thing, a line for each of its values; a long one in part."""
+        width = max(map(len, row), default=0) + 2
+        for name, value in row.items():
+            shown = str(value) if isinstance(value, datetime | bool) else _cell(value)
+            if len(shown) > _LONG:
+                shown = f"{shown[:_LONG]} … ({len(shown)} characters; all with --json)"
+            self.text(f"{name + ':':<{width}}{self.style(shown)}")
+
     @contextmanager
     def status(self, message: str) -> Generator[Callable[[str], None]]:
         """Tell what is going on while the block runs; the value is called with each new step."""
@@ -143,7 +155,9 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType]
+        return ", ".join(map(_cell, value))  # pyright: ignore[reportUnknownArgumentType]
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False, default=_plain)
     if isinstance(value, datetime):
         return value.astimezone().strftime("%Y-%m-%d %H:%M")
     return str(value)

@@ -113,9 +113,7 @@ def show(session: Session, name: str, workspace: str | None) -> None:
     if session.output.is_json:
         session.output.document(row)
         return
-    for key, value in row.items():
-        shown = session.output.style("" if value is None else str(value))
-        session.output.text(f"{key + ':':<14}{shown}")
+    session.output.fields(row)
 
 
 @cli.command("refresh")

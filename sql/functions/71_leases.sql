@@ -242,7 +242,10 @@ begin
   end if;
   update ragdb_data.job_detail d
      set error = left(p_error, 2000),
-         result = p_result
+         result = p_result,
+         message = case when v_status <> 'succeeded' then d.message end,
+         -- They may be deleted from now on, and have to be gone then.
+         payload = case when v_status = 'succeeded' then d.payload - 'documents' else d.payload end
    where d.org_no = p_org_no and d.job_no = p_job_no;
   return v_status;
 end;
@@ -276,14 +279,19 @@ create or replace function ragdb.finish_job(
 as $$
 declare
   v_job ragdb_data.job := ragdb_data._leased_job(p_org_no, p_job_no);
+  v_status text;
 begin
-  return ragdb_data._end_lease(
+  v_status := ragdb_data._end_lease(
     p_org_no, p_job_no, p_token, 'succeeded', null, v_job.attempt, null, null, p_result);
+  delete from ragdb_data.upload u where u.org_no = p_org_no and u.job_no = p_job_no;
+  return v_status;
 end;
 $$;
 
 comment on function ragdb.finish_job(int4, int8, uuid, jsonb) is
-$$A job is done; p_result is for whoever asked for it. For ragdb_worker. Raises PT409 lease_lost.$$;
+$$A job is done; p_result is for whoever asked for it. For ragdb_worker.
+
+Documents and files that came with the job are deleted. Raises PT409 lease_lost.$$;
 
 create or replace function ragdb.fail_job(
   p_org_no int4, p_job_no int8, p_token uuid,

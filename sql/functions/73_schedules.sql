@@ -146,6 +146,15 @@ begin
            limit 10000
              for update skip locked) old
    where j.org_no = old.org_no and j.job_no = old.job_no;
+
+  delete from ragdb_data.upload u
+   using (select o.org_no, o.id, o.piece_no
+            from ragdb_data.upload o
+           where o.job_no is null and o.created_at < now() - interval '1 day'
+           order by o.created_at
+           limit 1000
+             for update skip locked) lost
+   where u.org_no = lost.org_no and u.id = lost.id and u.piece_no = lost.piece_no;
   return v_made;
 end;
 $$;
@@ -153,4 +162,5 @@ $$;
 comment on function ragdb.tick() is
 $$Make the jobs of all schedules that are due; returns how many. For ragdb_worker, once a minute.
 
-However many call it at once, a due schedule makes one job. Forgets jobs that ended 30 days ago.$$;
+However many call it at once, a due schedule makes one job. Forgets jobs that ended 30 days ago, and
+files that were left a day ago for a job that never came.$$;

@@ -148,6 +148,7 @@ begin
     c_may || ' and (user_no = (select ragdb.current_user_no()) or ' || c_may || ')',
     'data:write', 'rag:config'));
   perform ragdb_private.protect('ragdb_data.job_detail', c_own, false);
+  perform ragdb_private.protect('ragdb_data.upload', c_own, false, format(c_may, 'data:write'));
   perform ragdb_private.protect('ragdb_data.schedule', c_org, false, format(c_may, 'rag:config'));
   for v_table, v_command, v_permission in
     values ('job', 'insert', 'data:write'),
@@ -166,7 +167,7 @@ begin
       format(c_may, v_permission));
   end loop;
   -- The worker sees the queue of all organizations while it acts for nobody, and nothing else.
-  foreach v_table in array '{job,job_detail,schedule}'::text[] loop
+  foreach v_table in array '{job,job_detail,schedule,upload}'::text[] loop
     execute format('drop policy if exists worker on ragdb_data.%I', v_table);
     execute format('create policy worker on ragdb_data.%I to ragdb_worker'
                    ' using (%2$s) with check (%2$s)', v_table, c_nobody);

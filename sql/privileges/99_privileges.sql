@@ -115,10 +115,12 @@ grant insert, delete on ragdb_data.job to ragdb_service, ragdb_admin;
 grant update (status, run_at, attempt, progress, cancel_requested_at, error_code, finished_at)
   on ragdb_data.job to ragdb_service, ragdb_admin;
 grant insert on ragdb_data.job_detail to ragdb_service, ragdb_admin;
+grant insert, delete, update (job_no) on ragdb_data.upload to ragdb_service, ragdb_admin;
 grant insert, update, delete on ragdb_data.schedule to ragdb_service, ragdb_admin;
 grant insert, update, delete on ragdb_data.job to ragdb_worker;
 grant insert, update on ragdb_data.job_detail to ragdb_worker;
 grant update on ragdb_data.schedule to ragdb_worker;
+grant update (job_no), delete on ragdb_data.upload to ragdb_worker;
 
 -- Embedding models: what an organization uses, and what workers do for it.
 grant insert, delete, update (user_no, permissions, is_active, serves, served_before, backfill,

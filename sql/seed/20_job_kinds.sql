@@ -3,6 +3,7 @@
 
 insert into ragdb_data.job_kind (kind, queue, permission, max_attempts, all_scopes) values
   ('put_documents',   'ingestion',   'data:write', 5, false),
+  ('ingest_files',    'ingestion',   'data:write', 5, false),
   ('maintain',        'maintenance', 'data:write', 3, true),
   ('delete_old_jobs', 'maintenance', 'rag:config', 3, false),
   ('rebuild',         'maintenance', 'data:write', 3, false),

@@ -7,6 +7,7 @@ log.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import psycopg
@@ -83,6 +84,8 @@ def from_database(error: psycopg.Error) -> Problem:
         return Problem(500, "internal_error", "The request failed.")
     status, code, sentence = known
     detail = diagnosis.message_primary if code == "invalid_value" and state[:2] == "22" else None
+    if state == "23514":
+        detail = _outside(diagnosis.table_name, diagnosis.constraint_name)
     # A hint without a constraint is PostgreSQL's own, for whoever writes the SQL.
     return Problem(
         status,
@@ -91,3 +94,12 @@ def from_database(error: psycopg.Error) -> Problem:
         diagnosis.message_hint if diagnosis.constraint_name else None,
         retry_after=1 if status == 503 else None,
     )
+
+
+def _outside(table: str | None, constraint: str | None) -> str | None:
+    """Which value is not allowed, where the constraint tells: that of one column is called so."""
+    found = re.fullmatch(rf"{re.escape(table or '')}_(.+)_check\d*", constraint or "")
+    if not found:
+        return None
+    column, thing = found[1].replace("_", " "), (table or "").replace("_", " ")
+    return f"The {column} of the {thing} is empty, too long or otherwise not allowed."

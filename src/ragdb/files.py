@@ -59,6 +59,9 @@ def find(
 ) -> Generator[Entry]:
     """All files behind the paths, in the order of their names; never raises OSError."""
     for path in paths:
+        if not path:  # a variable that is not set, and not the current folder
+            yield Missed(path, "file_not_found", "An empty path names no file.")
+            continue
         named = Path(path)
         try:
             found = named.stat()

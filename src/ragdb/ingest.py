@@ -179,6 +179,14 @@ def failed(path: str, code: str, message: str, hint: str | None = None) -> Resul
     return Result(path, "failed", error={"code": code, "message": message, "hint": hint})
 
 
+def twice(name: str) -> Result:
+    """The result of a file that goes by the name of another one sent with it."""
+    return failed(
+        name, "duplicate_external_id", f"Another file that was sent goes by {name} already.",
+        "Send it by itself with another name, or to a source of its own.",
+    )  # fmt: skip
+
+
 def _store(call: Call, place: Place, documents: list[Document]) -> list[Result]:
     for attempt in range(_RETRIES):
         try:

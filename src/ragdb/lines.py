@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 def read_lines(
     file: IO[bytes], path: str, external_id: str, common: Common, longest: int
 ) -> Generator[Document | Failure]:
-    """The documents of a JSONL file, each by its external_id, its _id or else its line's number."""
+    """The documents of a JSONL file, each by its external_id, its _id or else its line's number.
+
+    A line that is none is reported by its number, for what it calls itself may be missing.
+    """
     number = 0
     while line := file.readline(longest + 1):
         number += 1
         if not line.strip():
             continue
-        where = f"{path}#{number}"
+        where = f"{path} line {number}"
         if len(line) > longest:
             yield Failure(where, "file_too_large", f"A line has over {longest} bytes.", len(line))
             return
@@ -34,12 +37,13 @@ def read_lines(
             yield Failure(where, "invalid_document", "A line is a JSON object.", len(line))
             continue
         record = cast(dict[str, object], given)
-        name = record.get("external_id", record.get("_id", record.get("id", number)))
-        fields = _fields(record, f"{external_id}#{name}", str(name))
-        problem = _problem_of(fields["content"])
+        names = (record.get(key) for key in ("external_id", "_id", "id"))
+        name = next((name for name in names if name is not None), number)
+        problem = _problem_of(record, name)
         if problem:
-            yield Failure(f"{path}#{name}", *problem, len(line))
+            yield Failure(where, *problem, len(line))
             continue
+        fields = _fields(record, f"{external_id}#{name}", str(name))
         fields = common.joined(fields, record.get("metadata"))
         yield Document(f"{path}#{name}", fields, len(line))
 
@@ -58,10 +62,15 @@ def _fields(record: Mapping[str, object], external_id: str, name: str) -> dict[s
     }
 
 
-def _problem_of(text: object) -> tuple[str, str] | None:
-    """What keeps a text out of a database: machine name and sentence."""
+def _problem_of(record: Mapping[str, object], name: object) -> tuple[str, str] | None:
+    """What keeps a line out of a database: machine name and sentence."""
+    text = record.get("text", record.get("content"))
     if not isinstance(text, str):
         return "invalid_document", "A line needs a text under the key text or content."
+    if isinstance(name, bool) or not isinstance(name, str | int):
+        return "invalid_document", "An id is a text or a whole number."
+    if not isinstance(record.get("metadata"), dict | None):
+        return "invalid_document", "metadata is a JSON object."
     if "\0" in text:
         return "nul_character", "The text contains a NUL character."
     try:

@@ -188,8 +188,8 @@ def test_jsonl(member: Ragdb, tmp_path: Path) -> None:
         "corpus.jsonl#d5": "not_utf8",
         "corpus.jsonl#d6": "nul_character",
         "corpus.jsonl#d1": "duplicate_external_id",
-        "corpus.jsonl#8": "invalid_document",
-        "corpus.jsonl#9": "invalid_json",
+        "corpus.jsonl line 8": "invalid_document",
+        "corpus.jsonl line 9": "invalid_json",
     }
     assert ids(member) == {f"set/corpus.jsonl#{name}" for name in ("d1", "2", "3", "11")}
     found = member.json("search", "oil", "--filter", '{"metadata.year": 1973}')["results"]

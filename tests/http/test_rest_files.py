@@ -40,14 +40,15 @@ def test_several_files(acme: Tenant) -> None:
     statuses = {file["file"]: file["status"] for file in report["files"]}
     assert statuses == {
         "report.pdf": "ingested", "letter.docx": "ingested", "secret.pdf": "failed",
-        "empty.txt": "failed", "list.jsonl#a": "ingested", "list.jsonl#2": "failed",
+        "empty.txt": "failed", "list.jsonl#a": "ingested", "list.jsonl line 2": "failed",
         "nota.txt": "ingested",
     }  # fmt: skip
     assert report["message"] == "4 stored, 3 failed."
     assert report["chunks_added"] == sum(file["chunks"] for file in report["files"]) == 5
     errors = {file["file"]: file["error"]["code"] for file in report["files"] if file["error"]}
     assert errors == {
-        "secret.pdf": "encrypted_file", "empty.txt": "empty_file", "list.jsonl#2": "invalid_json",
+        "secret.pdf": "encrypted_file", "empty.txt": "empty_file",
+        "list.jsonl line 2": "invalid_json",
     }  # fmt: skip
     [hit, *_] = acme.search("limes")
     assert (hit["page"], hit["content"].strip()) == (2, "Limes on page two")
@@ -61,6 +62,27 @@ def test_several_files(acme: Tenant) -> None:
 
     again = send(acme, ("report.pdf", pdf("Lemons on page one", "Limes on page two")))
     assert again["files"][0]["status"] == "unchanged" and again["chunks_added"] == 0
+
+
+def test_files_of_one_name_do_not_replace_each_other(acme: Tenant) -> None:
+    report = send(acme, ("a/x.txt", b"The first unicorn."), ("b/x.txt", b"The second dragon."))
+    assert [file["status"] for file in report["files"]] == ["ingested", "failed"]
+    assert report["files"][1]["error"]["code"] == "duplicate_external_id"
+    assert acme.search("unicorn") and not acme.http.post(
+        "/api/v1/search", json={"query": "dragon", "mode": "keyword"}
+    ).json()["results"]
+
+
+def test_lines_that_are_no_documents(acme: Tenant) -> None:
+    lines = (
+        b'{"external_id": null, "_id": "kb", "text": "Fine."}\n{"_id": {"a": 1}, "text": "x"}\n'
+        b'{"_id": "2", "text": "x", "metadata": "y"}\n{"_id": true, "text": "x"}\n'
+    )
+    report = send(acme, ("l.jsonl", lines))
+    assert [(file["file"], (file["error"] or {}).get("code")) for file in report["files"]] == [
+        ("l.jsonl#kb", None), ("l.jsonl line 2", "invalid_document"),
+        ("l.jsonl line 3", "invalid_document"), ("l.jsonl line 4", "invalid_document"),
+    ]  # fmt: skip
 
 
 def test_what_all_files_are_given(acme: Tenant) -> None:

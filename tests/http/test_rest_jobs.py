@@ -13,6 +13,8 @@ import httpx
 import pytest
 from rest import Service, Tenant, problem, running, worker
 
+from sample_files import pdf
+
 JOBS = "/api/v1/jobs"
 
 
@@ -75,6 +77,95 @@ def test_documents_as_a_job(acme: Tenant, work: subprocess.Popen[bytes]) -> None
     with acme.http.stream("GET", f"{single.headers['Location']}/events") as stream:
         assert list(events(stream))[-1][1]["result"]["documents"] == {"ingested": 1}
     assert acme.search("one ship")[0]["title"] == "One"
+
+
+def test_files_as_a_job(acme: Tenant, globex: Tenant, work: subprocess.Popen[bytes]) -> None:
+    long = "".join(f"Ship {n} sails from port {n % 7} at dawn. " for n in range(40_000)).encode()
+    files = [
+        ("long.txt", long), ("report.pdf", pdf("Lemons on page one", "Limes on page two")),
+        ("twice.txt", b"The first of two."), ("twice.txt", b"The second of two."), ("no.txt", b""),
+    ]  # fmt: skip
+
+    def send(**headers: str) -> httpx.Response:
+        return acme.http.post(
+            "/api/v1/ingest/files", files=[("files", file) for file in files],
+            data={"source": "mail", "labels": ["a", "b"], "keep_original": "true"},
+            headers={"Prefer": "respond-async", **headers},
+        )  # fmt: skip
+
+    response = send(**{"Idempotency-Key": "mail-1"})
+    assert (response.status_code, response.headers["Preference-Applied"]) == (202, "respond-async")
+    location = response.headers["Location"]
+    with acme.http.stream("GET", f"{location}/events") as stream:
+        said = [job for _, job in events(stream)]
+    assert said[-1]["status"] == "succeeded"
+    progress = [job["progress"] for job in said]
+    assert progress == sorted(progress) and progress[-1] == 1
+    result = said[-1]["result"]
+    assert result["documents"] == {"ingested": 4, "failed": 2}
+    errors = {failed["file"]: failed["code"] for failed in result["failed"]}
+    assert errors == {"twice.txt": "duplicate_external_id", "no.txt": "empty_file"}
+    assert acme.search("limes")[0]["page"] == 2
+    assert acme.search("the first of two")[0]["title"] == "twice"
+    documents = {
+        document["external_id"]: document
+        for document in acme.http.get("/api/v1/documents").json()["documents"]
+    }
+    assert documents.keys() == {"long.txt#part-1", "long.txt#part-2", "report.pdf", "twice.txt"}
+    report = documents["report.pdf"]
+    assert (report["source"], report["labels"]) == ("mail", ["a", "b"])
+    original = acme.http.get(f"/api/v1/documents/{report['document_id']}/original")
+    assert original.content == files[1][1]
+
+    again = send(**{"Idempotency-Key": "mail-1"})
+    assert again.json() == {"job_id": response.json()["job_id"], "status": "succeeded",
+                            "is_new": False}  # fmt: skip
+    problem(globex.http.get(location), 404, "job_not_found")
+
+
+def test_whoever_comes_back_is_told_nothing_twice(acme: Tenant) -> None:
+    job = enqueue(acme)
+
+    def watched(**headers: str) -> httpx.Response:
+        return acme.http.get(f"{JOBS}/{job}/events", headers=headers)
+
+    with acme.http.stream("GET", f"{JOBS}/{job}/events") as stream:
+        lines = stream.iter_lines()
+        first = next(line for line in lines if line.startswith("id: ")).removeprefix("id: ")
+    acme.http.post(f"{JOBS}/{job}/cancel")
+    ended = watched(**{"Last-Event-ID": first})
+    [(name, last)] = events(ended)
+    assert (name, last["status"]) == ("end", "cancelled")
+    [seen] = [line for line in ended.text.splitlines() if line.startswith("id: ")]
+    assert watched(**{"Last-Event-ID": seen.removeprefix("id: ")}).status_code == 204
+    assert watched(**{"Last-Event-ID": "anything"}).text == watched().text == ended.text
+
+
+def test_upkeep_as_jobs(acme: Tenant, member: Tenant, work: subprocess.Popen[bytes]) -> None:
+    for name in ("one", "two"):
+        acme.http.post("/api/v1/documents", json={"content": "Said twice.", "external_id": name})
+    for name, body, result in (
+        ("rebuild", {"workspace": "default"}, {"texts": 1, "chunks": 1}),
+        ("dedupe", None, {"deleted": 1}),
+    ):
+        response = (
+            acme.http.post(f"/api/v1/{name}", json=body)
+            if body
+            else acme.http.post(f"/api/v1/{name}")
+        )
+        assert response.status_code == 202, response.text
+        with acme.http.stream("GET", f"{response.headers['Location']}/events") as stream:
+            assert list(events(stream))[-1][1]["result"] == result
+    assert len(acme.http.get("/api/v1/documents").json()["documents"]) == 1
+    problem(acme.http.post("/api/v1/dedupe", json={"where": 1}), 422, "invalid_request")
+
+
+def test_all_that_failed_is_tried_again(acme: Tenant, work: subprocess.Popen[bytes]) -> None:
+    job = enqueue(acme, kind="put_documents", payload={"documents": "none"})
+    with acme.http.stream("GET", f"{JOBS}/{job}/events") as stream:
+        assert list(events(stream))[-1][1]["error"] == "invalid_payload"
+    assert acme.http.post(f"{JOBS}/retry", json={"kind": "embed"}).json() == {"retried": 0}
+    assert acme.http.post(f"{JOBS}/retry").json() == {"retried": 1}
 
 
 def test_without_asking_for_a_job_there_is_none(acme: Tenant) -> None:

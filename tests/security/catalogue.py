@@ -163,7 +163,7 @@ RULES: dict[str, LiteralString] = {
                 or has_table_privilege(r.role, c.oid, 'delete'))
            and not (r.role = 'ragdb_worker'
                     and c.relname in ('job', 'job_detail', 'schedule', 'source_setup',
-                                      'embedding_rate'))
+                                      'embedding_rate', 'upload'))
     """,
     "a definer function that belongs to somebody else": f"""
         select p.oid::regprocedure from pg_proc p

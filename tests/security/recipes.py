@@ -347,6 +347,17 @@ class Recipes:
             "p_priority": (3, []),
             "p_run_at": ("2100-01-01", []),
             "p_idempotency_key": ("mine", [globex.ids["idempotency"]]),
+            "p_upload_id": (
+                acme.ids["upload/admin"],
+                [globex.ids["upload/admin"], acme.ids["upload/carol"]],
+            ),
+            "get_upload p_piece": (0, []),
+            "put_upload p_piece": (1, []),
+            "put_upload p_content": (b"Common", []),
+            "enqueue_files p_payload": (
+                _files(acme.ids["upload/admin"]),
+                [_files(globex.ids["upload/admin"]), _files(acme.ids["upload/carol"])],
+            ),
             "p_job_id": (acme.ids["job"], [globex.ids["job"]]),
             "p_source_id": (acme.ids["source"], [globex.ids["source"]]),
             "p_run_id": (acme.ids["run"], [globex.ids["run"]]),
@@ -545,3 +556,7 @@ def _plain(type_: str) -> Any:
         return [_plain(type_.removesuffix("[]"))]
     plain = {"text": "Vault keys [1]", "jsonb": "{}", "uuid": "0" * 32, "boolean": False}
     return plain.get(type_, 1)
+
+
+def _files(upload: str) -> str:
+    return json.dumps({"files": [{"upload": upload, "name": "common.txt", "size": 6}]})

@@ -82,7 +82,7 @@ WORKERS_ONLY = frozenset(
      "_queue_embedding", "embedding_protocols", "reserve_embedding", "block_embedding"}
 )  # fmt: skip
 # What a worker sees of all organizations while it acts for none.
-QUEUE = ("job", "job_detail", "schedule", "embedding_queue", "organization_model")
+QUEUE = ("job", "job_detail", "schedule", "upload", "embedding_queue", "organization_model")
 
 TENANT_TABLES: LiteralString = """
     select c.relname,
@@ -170,7 +170,9 @@ class Boundary:
                         condition += " or user_no <> %(user)s and not %(tunes)s"
                 elif "workspace_no" in columns and name != "api_key":
                     condition += " or workspace_no = any (%(closed)s)"
-                elif name.startswith(("answer", "evaluation", "query_embedding", "job_detail")):
+                elif name.startswith(
+                    ("answer", "evaluation", "query_embedding", "job_detail", "upload")
+                ):
                     condition += " or user_no <> %(user)s and not %(everyone)s"
             yield name, comparable, condition, numbers
 

@@ -17,7 +17,7 @@ Look = Callable[[Subject], Looker]
 Count = Callable[[str, int], None]
 
 # What a worker writes while it acts for none.
-WORKERS = ("job", "job_detail", "schedule", "source_setup", "embedding_rate")
+WORKERS = ("job", "job_detail", "schedule", "source_setup", "embedding_rate", "upload")
 
 
 @pytest.mark.parametrize("name", ["admin", "eddy", "vera", "limited", "operator"])

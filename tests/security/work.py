@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from world import Party, acting
 
@@ -29,6 +30,8 @@ def enqueue_jobs(populator: Populator, party: Party) -> None:
     made = _enqueue(populator, party, "admin", populator.word(f"{party.domain}/admin"),
                          p_idempotency_key=party.ids["idempotency"])  # fmt: skip
     party.ids["job"] = str(made["job_id"])
+    for member in ("admin", "carol", "eddy"):
+        party.ids[f"upload/{member}"] = _leave_file(populator, party, member)
     party.ids["schedule"] = populator.word(party.domain)
     for name in (party.ids["schedule"], "nightly"):
         schedule = populator.call(
@@ -48,6 +51,25 @@ def _enqueue(
     )[0]  # fmt: skip
     populator.vocabulary.domains[party.domain].add(str(made["job_id"]))
     return made
+
+
+def _leave_file(populator: Populator, party: Party, member: str) -> str:
+    """A file that waits for a job of its own, and one that has none yet."""
+    domain = f"{party.domain}/{member}"
+    for has_job in (True, False):
+        upload = str(uuid4())
+        populator.vocabulary.domains[domain].add(upload)
+        populator.call(
+            party.keys[member], "put_upload",
+            p_upload_id=upload, p_piece=0, p_content=populator.word(domain).encode(),
+        )  # fmt: skip
+        if has_job:
+            file = {"upload": upload, "name": populator.word(domain), "size": 9}
+            made = populator.call(
+                party.keys[member], "enqueue_files", p_payload=json.dumps({"files": [file]})
+            )[0]
+            populator.vocabulary.domains[party.domain].add(str(made["job_id"]))
+    return upload
 
 
 def _end(populator: Populator, job: dict[str, Any], function: str, word: str) -> None:

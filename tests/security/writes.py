@@ -121,7 +121,7 @@ def _changes(looker: Looker, statement: str) -> bool:
     takes_documents = ("delete from ragdb_data.document", "delete from ragdb_data.data_source")
     spared = ("answer", "feedback") if statement in takes_documents else ()
     if statement == "delete from ragdb_data.job":  # by whoever configures the organization
-        spared = ("job_detail",)
+        spared = ("job_detail", "upload")
     # A workspace goes with all that is in it, by whoever configures the organization.
     foreign = statement == "delete from ragdb_data.workspace"
     with rolled_back(looker.connection):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -380,3 +380,59 @@ def test_waiting_workers_are_told(
     worker.report(job, "finish_job", p_result={"secret": "x"})
     said = [(n.channel, n.payload) for n in db.notifies(timeout=5, stop_after=4)]
     assert said == [("ragdb_queue", ""), *[("ragdb_job", str(job_id))] * 3]
+
+
+def test_what_came_with_a_job_goes_when_it_is_done(
+    acme: Organization, globex: Organization, worker: Worker, db: psycopg.Connection
+) -> None:
+    """A document that is deleted later has to be gone then, and so has its file."""
+    upload = uuid4()
+
+    def pieces(org: Organization) -> list[object]:
+        rows = [org.call("get_upload", p_upload_id=upload, p_piece=n)[0] for n in range(3)]
+        return [row["get_upload"] for row in rows]
+
+    for number, content in enumerate((b"The first ", b"and the last.")):
+        acme.call("put_upload", p_upload_id=upload, p_piece=number, p_content=content)
+    assert pieces(acme) == [b"The first ", b"and the last.", None]
+    assert pieces(globex) == [None] * 3
+    payload = {"files": [{"upload": str(upload), "name": "a.txt", "size": 23}]}
+    documents = enqueue(acme, p_payload={"documents": [{"content": "x"}], "source": "mail"})
+    files = acme.call("enqueue_files", p_payload=payload)[0]["job_id"]
+    while claimed := worker.claim():
+        worker.report(claimed[0], "heartbeat", p_progress=0.5, p_message="half of it")
+        worker.report(claimed[0], "finish_job")
+    assert state(acme, documents)["payload"] == {"source": "mail"}
+    assert (state(acme, files)["payload"], state(acme, files)["message"]) == (payload, None)
+    assert pieces(acme) == [None] * 3
+
+
+def test_files_of_no_job_are_forgotten(
+    acme: Organization, worker: Worker, db: psycopg.Connection
+) -> None:
+    early, late, waiting = uuid4(), uuid4(), uuid4()
+    for upload in (early, late, waiting):
+        acme.call("put_upload", p_upload_id=upload, p_piece=0, p_content=b"x")
+    payload = {"files": [{"upload": str(waiting), "name": "a.txt", "size": 1}]}
+    acme.call("enqueue_files", p_payload=payload, p_idempotency_key="once")
+    # Sent again with the same key, they are not needed.
+    again = {"files": [{"upload": str(late), "name": "a.txt", "size": 1}]}
+    assert not acme.call("enqueue_files", p_payload=again, p_idempotency_key="once")[0]["is_new"]
+    db.execute("update ragdb_data.upload set created_at = now() - interval '25 hours'")
+    worker.database.call(WORKER, "tick")
+    left = db.execute("select id from ragdb_data.upload").fetchall()
+    assert [row[0] for row in left] == [waiting]
+
+
+def test_uploads_that_are_refused(acme: Organization) -> None:
+    for piece, content in ((-1, b"x"), (0, b""), (0, b"x" * 4_000_001)):
+        assert refusal(
+            acme.call, "put_upload", p_upload_id=uuid4(), p_piece=piece, p_content=content
+        ) == (422, "invalid_upload")
+    upload = uuid4()
+    acme.call("put_upload", p_upload_id=upload, p_piece=0, p_content=b"x")
+    assert refusal(
+        acme.call, "put_upload", p_upload_id=upload, p_piece=0, p_content=b"y"
+    ) == (409, "upload_pkey")  # fmt: skip
+    for payload in ({}, {"files": "a.txt"}):
+        assert refusal(acme.call, "enqueue_files", p_payload=payload) == (422, "invalid_payload")

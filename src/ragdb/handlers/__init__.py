@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ragdb.handlers import documents, embedding, maintenance, sources, upkeep
+from ragdb.handlers import documents, embedding, files, maintenance, sources, upkeep
 from ragdb.job import Handler
 
 HANDLERS: Mapping[str, Handler] = {
     "put_documents": documents.put_documents,
+    "ingest_files": files.ingest_files,
     "maintain": maintenance.maintain,
     "delete_old_jobs": maintenance.delete_old_jobs,
     "rebuild": upkeep.rebuild,

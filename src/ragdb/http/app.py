@@ -30,6 +30,7 @@ from ragdb.http import (
     servicedesks,
     sources,
     synonyms,
+    upkeep,
 )
 from ragdb.http.envelope import Envelope
 from ragdb.http.events import JobEvents
@@ -66,6 +67,7 @@ def create_app(settings: Settings, with_embeddings: bool = False) -> Litestar:
             files.router,
             chunking.router,
             jobs.router,
+            upkeep.router,
             schedules.router,
             schedules.list_queues,
             sources.data_sources,

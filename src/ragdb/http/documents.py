@@ -16,6 +16,8 @@ from psycopg.types.json import Jsonb
 
 from ragdb.http import jobs, problems
 from ragdb.http.auth import Session
+from ragdb.http.job_models import Enqueued, IdempotencyKey
+from ragdb.http.later import LATER, Prefer, as_asked, wants_job
 from ragdb.http.models import (
     PAGE,
     BatchItem,
@@ -33,15 +35,6 @@ from ragdb.http.models import (
 
 MAX_BODY = 32_000_000
 
-_Prefer = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Prefer", description="`respond-async`: have a worker do it, and answer at once."
-    ),
-]
-_LATER = ResponseSpec(
-    jobs.Enqueued, description="A job will do it, as asked for by `Prefer`", generate_examples=False
-)
 _WRITING = (400, 401, 403, 404, 409, 413, 415, 422, 503)
 
 
@@ -55,7 +48,7 @@ _WRITING = (400, 401, 403, 404, 409, 413, 415, 422, 503)
     ],
     responses={
         201: ResponseSpec(Stored, description="It is new", generate_examples=False),
-        202: _LATER,
+        202: LATER,
         **problems.responses(*_WRITING),
     },
     request_max_body_size=MAX_BODY,
@@ -63,14 +56,14 @@ _WRITING = (400, 401, 403, 404, 409, 413, 415, 422, 503)
 async def put_document(
     data: JSONBody[PutDocument],
     session: NamedDependency[Session],
-    prefer: _Prefer = None,
-    idempotency_key: jobs.IdempotencyKey = None,
-) -> Response[Stored] | Response[jobs.Enqueued]:
+    prefer: Prefer = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Stored] | Response[Enqueued]:
     """Store one document; it is searchable when the response arrives.
 
     A document with the same source, external id and visibility is replaced.
     """
-    if _wants_job(prefer):
+    if wants_job(prefer):
         document, place = data.divided()
         return await _enqueue(session, idempotency_key, [document], place)
     [stored] = await session.call("put_document", returning=Stored, **data.arguments())
@@ -87,17 +80,17 @@ async def put_document(
     summary="Store several documents",
     status_code=200,
     response_description="What became of each",
-    responses={202: _LATER, **problems.responses(*_WRITING)},
+    responses={202: LATER, **problems.responses(*_WRITING)},
     request_max_body_size=MAX_BODY,
 )
 async def put_documents(
     data: JSONBody[PutDocuments],
     session: NamedDependency[Session],
-    prefer: _Prefer = None,
-    idempotency_key: jobs.IdempotencyKey = None,
-) -> Response[BatchResponse] | Response[jobs.Enqueued]:
+    prefer: Prefer = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[BatchResponse] | Response[Enqueued]:
     """Store documents in one transaction; a faulty one fails alone and is reported."""
-    if _wants_job(prefer):
+    if wants_job(prefer):
         return await _enqueue(session, idempotency_key, data.documents, data.place())
     arguments = data.arguments()
     arguments["p_documents"] = Jsonb(data.documents)
@@ -195,21 +188,15 @@ async def delete_document(document_id: FromPath[UUID], session: NamedDependency[
     await session.call("delete_document", returning=JsonObject, p_document_id=document_id)
 
 
-def _wants_job(prefer: str | None) -> bool:
-    """Whether a header Prefer asks not to wait (RFC 7240, 4.1)."""
-    preferences = (part.partition(";")[0].strip().lower() for part in (prefer or "").split(","))
-    return "respond-async" in preferences
-
-
 async def _enqueue(
     session: Session, idempotency_key: str | None, documents: list[JsonObject], place: JsonObject
-) -> Response[jobs.Enqueued]:
-    response = await jobs.enqueue(
-        session, idempotency_key,
-        p_kind="put_documents", p_payload={"documents": documents, **place},
+) -> Response[Enqueued]:
+    return as_asked(
+        await jobs.enqueue(
+            session, idempotency_key,
+            p_kind="put_documents", p_payload={"documents": documents, **place},
+        )
     )  # fmt: skip
-    response.headers["Preference-Applied"] = "respond-async"
-    return response
 
 
 def _has_one_of(if_none_match: str | None, etag: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -25,11 +25,13 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from msgspec import Meta
 
 from ragdb.errors import Problem, RagdbError
-from ragdb.http import problems, uploads
+from ragdb.http import jobs, problems, uploads
 from ragdb.http.auth import Session
 from ragdb.http.body import JsonRequest
-from ragdb.http.models import Stored
-from ragdb.ingest import Result
+from ragdb.http.job_models import Enqueued, IdempotencyKey
+from ragdb.http.later import LATER, Prefer, as_asked, wants_job
+from ragdb.http.models import JsonObject, Stored
+from ragdb.ingest import Result, twice
 
 _PATH = "/api/v1/documents"
 _WRITING = (400, 401, 403, 404, 413, 415, 422, 503)
@@ -87,7 +89,9 @@ class FileError(msgspec.Struct):
 class IngestedFile(msgspec.Struct):
     """What became of a file, of a part of a long text, or of one line of a JSONL file."""
 
-    file: Annotated[str, Meta(description="Its name, with # and the part or line if it has any.")]
+    file: Annotated[
+        str, Meta(description="Its name, with # and a part or an id in it, or with a faulty line.")
+    ]
     status: Literal["ingested", "updated", "unchanged", "duplicate", "failed"]
     document_id: UUID | None
     chunks: Annotated[int, Meta(description="How many passages it has.")]
@@ -109,33 +113,58 @@ class IngestedFiles(msgspec.Struct):
     tags=["Documents"],
     status_code=200,
     response_description="What became of each file",
-    responses=problems.responses(*_WRITING),
+    responses={202: LATER, **problems.responses(*_WRITING)},
     request_max_body_size=uploads.MAX_UPLOAD,
     operation_class=_TakesFiles,
 )
-async def ingest_files(request: JsonRequest, session: NamedDependency[Session]) -> IngestedFiles:
+async def ingest_files(
+    request: JsonRequest,
+    session: NamedDependency[Session],
+    prefer: Prefer = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[IngestedFiles] | Response[Enqueued]:
     """Store the documents in files; they are searchable when the response arrives.
 
-    A file goes by its name in the source and replaces what went by it before. One that cannot be
-    read is reported, and the others are stored.
+    A file goes by its name in the source and replaces what went by it before; of two with the same
+    name the second is refused. One that cannot be read is reported, and the others are stored.
     """
+    await _may_write(session)
     async with uploads.received(request, frozenset({"files", *_SHARED})) as form:
         if not form.files:
             raise _no_file("files")
         place, common, keep = form.place(), form.common(), form.flag("keep_original")
-        results = [
-            result
-            for name, file in form.files
-            for result in await uploads.ingest(
-                session, name, file, place, common, keep_original=keep
-            )
-        ]
+        if wants_job(prefer):
+            return await _enqueue(session, form, idempotency_key)
+        results: list[Result] = []
+        seen: set[str] = set()
+        for name, file in form.files:
+            if name in seen:
+                results.append(twice(name))
+                continue
+            seen.add(name)
+            results += await uploads.ingest(session, name, file, place, common, keep_original=keep)
     added = sum(r.chunks for r in results if r.status in ("ingested", "updated"))
     failed = sum(r.status == "failed" for r in results)
-    return IngestedFiles(
-        f"{len(results) - failed} stored, {failed} failed.",
-        added,
-        [_reported(result) for result in results],
+    return Response(
+        IngestedFiles(
+            f"{len(results) - failed} stored, {failed} failed.",
+            added,
+            [_reported(result) for result in results],
+        )
+    )
+
+
+async def _enqueue(
+    session: Session, form: uploads.Form, idempotency_key: str | None
+) -> Response[Enqueued]:
+    place, common = form.place(), form.common()
+    payload = {
+        "files": await uploads.leave(session, form.files), **asdict(place),
+        "language": common.language, "labels": common.labels, "metadata": common.metadata,
+        "keep_original": form.flag("keep_original"),
+    }  # fmt: skip
+    return as_asked(
+        await jobs.enqueue(session, idempotency_key, "enqueue_files", p_payload=payload)
     )
 
 
@@ -164,6 +193,7 @@ async def upload_document(
     A text too long for one document becomes several; the first is returned, with the passages of
     all.
     """
+    await _may_write(session)
     async with uploads.received(request, frozenset({"file", *_SHARED, *_SINGLE})) as form:
         if len(form.files) != 1:
             raise _no_file("file")
@@ -233,6 +263,11 @@ class FormsToUploads:
             if any(value.lower().startswith(b"multipart/form-data") for value in types):
                 scope["path"] = f"{_PATH}/upload"
         await self._app(scope, receive, send)
+
+
+async def _may_write(session: Session) -> None:
+    """Refuse before gigabytes are received for nothing."""
+    await session.call("require", returning=JsonObject, read_only=True, p_permission="data:write")
 
 
 def _no_file(field: str) -> RagdbError:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from hashlib import sha256
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -17,87 +17,26 @@ from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent
 from litestar.response.sse import ServerSentEventMessage
-from msgspec import Meta
 
 from ragdb.errors import RagdbError
 from ragdb.http import problems
 from ragdb.http.auth import Session
 from ragdb.http.events import JobEvents
-from ragdb.http.models import PAGE, JsonObject, PageLimit, Request
+from ragdb.http.job_models import (
+    Enqueued,
+    EnqueueJob,
+    IdempotencyKey,
+    Job,
+    JobPage,
+    Retried,
+    RetryJobs,
+    Status,
+)
+from ragdb.http.models import PAGE, JsonObject, PageLimit
+from ragdb.http.openapi import OptionalBody
 
 # Proxies end a connection that says nothing for a minute.
 _SECONDS_OF_SILENCE = 15.0
-
-IdempotencyKey = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key",
-        description="Sent again, it returns the job that was enqueued with it.",
-        schema_extra={"minLength": 1, "maxLength": 255},
-    ),
-]
-Status = Literal["scheduled", "queued", "running", "succeeded", "failed", "cancelled"]
-
-
-class EnqueueJob(Request):
-    """Something to be done by a worker."""
-
-    kind: Annotated[str, Meta(description="What is to be done.", examples=["maintain"])]
-    payload: Annotated[
-        JsonObject | None, Meta(description="With what.", examples=[{"days": 7}])
-    ] = None
-    priority: Annotated[
-        Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)] | None,
-        Meta(
-            description="0 to 9, 9 is done first; default 5.",
-            examples=[5],
-            extra_json_schema={"extra": {"minimum": 0, "maximum": 9}},
-        ),
-    ] = None
-    run_at: Annotated[
-        str | None, Meta(description="Not before this moment.", examples=["2027-01-31T03:00:00Z"])
-    ] = None
-
-
-class Enqueued(msgspec.Struct):
-    """A job that waits for a worker."""
-
-    job_id: UUID
-    status: Status
-    is_new: Annotated[bool, Meta(description="False where the idempotency key had a job already.")]
-
-
-class Job(msgspec.Struct, kw_only=True):
-    """A job and how far it is. Message, error message and result are its owner's alone."""
-
-    job_id: UUID
-    kind: str
-    queue: str
-    status: Status
-    priority: int
-    progress: Annotated[float, Meta(description="From 0 to 1.")]
-    message: str | None
-    attempt: int
-    max_attempts: int
-    email: Annotated[str | None, Meta(description="Who asked for it.")]
-    schedule: Annotated[str | None, Meta(description="The schedule that made it.")]
-    run_at: datetime
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    cancel_requested: bool
-    error: Annotated[str | None, Meta(description="Machine name of why the last attempt failed.")]
-    error_message: str | None
-    result: object
-
-
-class JobPage(msgspec.Struct):
-    """Jobs, newest first."""
-
-    jobs: list[Job]
-    next: Annotated[
-        UUID | None, Meta(description="The parameter `after` for the next page; null at the end.")
-    ]
 
 
 @post(
@@ -120,12 +59,12 @@ async def enqueue_job(
 
 
 async def enqueue(
-    session: Session, idempotency_key: str | None, **arguments: Any
+    session: Session, idempotency_key: str | None, function: str = "enqueue_job", **arguments: Any
 ) -> Response[Enqueued]:
     """Enqueue a job: the response that says where it is."""
     if idempotency_key is not None:
         arguments["p_idempotency_key"] = idempotency_key
-    [enqueued] = await session.call("enqueue_job", returning=Enqueued, **arguments)
+    [enqueued] = await session.call(function, returning=Enqueued, **arguments)
     location = {"Location": f"/api/v1/jobs/{enqueued.job_id}"}
     return Response(enqueued, status_code=202, headers=location)
 
@@ -191,6 +130,24 @@ async def retry_job(job_id: FromPath[UUID], session: NamedDependency[Session]) -
     return await _read(session, job_id)
 
 
+@post(
+    "/retry",
+    operation_id="retryJobs",
+    summary="Retry all that failed",
+    status_code=200,
+    response_description="How many wait for a worker again",
+    responses=problems.responses(400, 401, 403, 415, 422, 503),
+    operation_class=OptionalBody,
+)
+async def retry_jobs(
+    session: NamedDependency[Session], data: JSONBody[RetryJobs | None] = None
+) -> Retried:
+    """Try all jobs again that failed for good, one's own or, with `rag:config`, everybody's."""
+    arguments = data.arguments() if data else {}
+    [row] = await session.call("retry_failed", returning=JsonObject, **arguments)
+    return msgspec.convert({"retried": row["retry_failed"]}, Retried)
+
+
 @get(
     "/{job_id:str}/events",
     operation_id="watchJob",
@@ -201,23 +158,42 @@ async def retry_job(job_id: FromPath[UUID], session: NamedDependency[Session]) -
             str, media_type="text/event-stream", generate_examples=False,
             description="An event `progress` with the job whenever it changed, then one `end`",
         ),
+        204: ResponseSpec(None, description="Its end was seen: Last-Event-ID is that of `end`"),
         **problems.responses(400, 401, 403, 404, 422, 503),
     },
 )  # fmt: skip
 async def watch_job(
-    job_id: FromPath[UUID], session: NamedDependency[Session], state: State
-) -> ServerSentEvent:
-    """Server-sent events: the job as it is now, whenever it changes, and a last time at its end."""
-    await _read(session, job_id)
+    job_id: FromPath[UUID],
+    session: NamedDependency[Session],
+    state: State,
+    last_event_id: Annotated[
+        str | None,
+        HeaderParameter(
+            name="Last-Event-ID", description="`id` of the last event that was received."
+        ),
+    ] = None,
+) -> ServerSentEvent | Response[None]:
+    """Server-sent events: the job as it is now, whenever it changes, and a last time at its end.
+
+    Whoever comes back with the header Last-Event-ID is told nothing twice.
+    """
+    job = await _read(session, job_id)
+    if job.finished_at is not None and last_event_id == _event_id(msgspec.json.encode(job)):
+        return Response(None, status_code=204)
     return ServerSentEvent(
-        _events(session, state.job_events, job_id), headers={"Cache-Control": "no-store"}
+        _events(session, state.job_events, job_id, last_event_id),
+        headers={"Cache-Control": "no-store"},
     )
 
 
+def _event_id(data: bytes) -> str:
+    """An event is the whole job, so what it says is what tells it from others."""
+    return sha256(data).hexdigest()[:16]
+
+
 async def _events(
-    session: Session, events: JobEvents, job_id: UUID
+    session: Session, events: JobEvents, job_id: UUID, said: str | None
 ) -> AsyncGenerator[ServerSentEventMessage]:
-    said: bytes | None = None
     async with events.of(job_id) as changed:
         while True:
             changed.clear()
@@ -230,13 +206,15 @@ async def _events(
             else:
                 data = msgspec.json.encode(job)
                 has_ended = job.finished_at is not None
-                if data != said:
-                    yield ServerSentEventMessage(data, event="end" if has_ended else "progress")
+                event_id = _event_id(data)
+                if event_id != said:
+                    event = "end" if has_ended else "progress"
+                    yield ServerSentEventMessage(data, event=event, id=event_id)
                 else:
                     yield ServerSentEventMessage(None, comment="still here")
                 if has_ended:
                     return
-                said = data
+                said = event_id
             with suppress(TimeoutError):
                 async with asyncio.timeout(_SECONDS_OF_SILENCE):
                     await changed.wait()
@@ -252,5 +230,5 @@ async def _read(session: Session, job_id: UUID) -> Job:
 router = Router(
     "/jobs",
     tags=["Jobs"],
-    route_handlers=[enqueue_job, list_jobs, get_job, cancel_job, retry_job, watch_job],
+    route_handlers=[enqueue_job, list_jobs, get_job, cancel_job, retry_job, retry_jobs, watch_job],
 )

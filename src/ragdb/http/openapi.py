@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,14 @@ from litestar import Request, Router
 from litestar.datastructures import CacheControlHeader
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
-from litestar.openapi.spec import Components, License, SecurityScheme, Tag
+from litestar.openapi.spec import (
+    Components,
+    License,
+    Operation,
+    RequestBody,
+    SecurityScheme,
+    Tag,
+)
 from litestar.static_files import (
     create_static_files_router,  # pyright: ignore[reportUnknownVariableType]
 )
@@ -35,6 +43,15 @@ class _ReferencePage(OpenAPIRenderPlugin):
     def receive_router(self, router: Router) -> None:
         """Take out Litestar's own page for unknown paths: they are problems like elsewhere."""
         router.routes = [route for route in router.routes if "{path:str}" not in route.path]
+
+
+@dataclass
+class OptionalBody(Operation):
+    """An operation whose body may be left out."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.request_body, RequestBody):
+            self.request_body.required = False
 
 
 def description() -> OpenAPIConfig:

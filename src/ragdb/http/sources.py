@@ -15,8 +15,9 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from ragdb.http import problems
 from ragdb.http.auth import Session
-from ragdb.http.jobs import Enqueued
+from ragdb.http.job_models import Enqueued
 from ragdb.http.models import PAGE, PageLimit
+from ragdb.http.openapi import OptionalBody
 from ragdb.http.source_models import (
     DataSource,
     DataSourceDetails,
@@ -153,15 +154,17 @@ async def get_data_source(
         ResponseHeader(name="Location", description="The job's path.", documentation_only=True)
     ],
     responses=problems.responses(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    operation_class=OptionalBody,
 )
 async def refresh_data_source(
     source_id: FromPath[UUID],
-    data: JSONBody[RefreshRequest],
     session: NamedDependency[Session],
+    data: JSONBody[RefreshRequest | None] = None,
 ) -> Response[Enqueued]:
     """Have a data source read again; where that is about to happen anyway, it is that job."""
+    arguments = data.arguments() if data else {}
     [job] = await session.call(
-        "refresh_source", returning=Enqueued, p_source_id=source_id, **data.arguments()
+        "refresh_source", returning=Enqueued, p_source_id=source_id, **arguments
     )
     location = {"Location": f"/api/v1/jobs/{job.job_id}"}
     return Response(job, status_code=202, headers=location)

@@ -6,6 +6,7 @@ every file is on disk from its first byte.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, asynccontextmanager
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import IO, Any
+from uuid import uuid4
 
 import anyio
 import anyio.from_thread
@@ -38,6 +40,7 @@ MAX_UPLOAD = 512_000_000
 MAX_FILES = 1000
 
 _MAX_FIELD = 256_000
+_PIECE = 1 << 20
 _LONGEST_NAME = 255
 # Of each service process; further requests wait here and not in the pool of parsers.
 _at_once = anyio.CapacityLimiter(8)
@@ -166,6 +169,21 @@ async def ingest(
         external_id=external_id, keep_original=keep_original,
     )  # fmt: skip
     return await anyio.to_thread.run_sync(work, limiter=_at_once)
+
+
+async def leave(session: Session, files: list[tuple[str, IO[bytes]]]) -> list[dict[str, object]]:
+    """Leave files in the database for a job: what its payload says of each."""
+    left: list[dict[str, object]] = []
+    for name, file in files:
+        upload, size = uuid4(), file.seek(0, os.SEEK_END)
+        file.seek(0)
+        for piece in range(-(-size // _PIECE)):
+            await session.call(
+                "put_upload", returning=dict[str, Any],
+                p_upload_id=upload, p_piece=piece, p_content=file.read(_PIECE),
+            )  # fmt: skip
+        left.append({"upload": str(upload), "name": name, "size": size})
+    return left
 
 
 def _safe(name: str) -> str:
