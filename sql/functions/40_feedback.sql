@@ -28,10 +28,7 @@ begin
       from ragdb_data.chunk_vector v
      where v.org_no = p_org_no and v.version = p_version and v.chunk_no = any (p_chunks);
   elsif p_model_no < 0 then
-    v_centre := (select public.avg(v.embedding)
-                   from ragdb_data._table_vectors(p_org_no, p_model_no, v_seeds) v);
-    select array_agg(v.chunk_no), array_agg(1 - (v.embedding operator(public.<=>) v_centre))
-      into v_chunks, v_likenesses
+    select array_agg(v.chunk_no), array_agg(v.embedding) into v_chunks, v_vectors
       from ragdb_data._table_vectors(p_org_no, p_model_no, p_chunks) v;
   else
     select array_agg(v.chunk_no), array_agg(v.embedding) into v_chunks, v_vectors
