@@ -1,7 +1,8 @@
 """Searches a second from 1, 8 and 32 clients.
 
 ragdb is asked by pgbench, over the socket, in the transaction the service would send: role, context
-and search in one round trip, nothing prepared. LanceDB is asked by as many threads of this process.
+and search in one round trip, prepared as its driver does. LanceDB is asked by as many threads of
+this process.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def _pgbench(world: World, scenario: Scenario, clients: int, seconds: int) -> tu
             )
             files += ["-f", str(path)]
         command = (
-            str(world.ragdb.server.binary("pgbench")), "-n", "-M", "extended", "-c", str(clients),
+            str(world.ragdb.server.binary("pgbench")), "-n", "-M", "prepared", "-c", str(clients),
             "-j", str(min(clients, 2)), "-T", str(seconds), *files, world.ragdb.service_url,
         )  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
