@@ -226,5 +226,6 @@ $$Both legs behind a filter that lets through about p_share of p_n chunks: the n
 the best sealed with the frequencies of their terms, those of the tail that match, and the documents
 that match among the candidates.
 
-What leaves fewer than p_least of a leg is done again, for as many candidates as the first ones call
-for. documents is null, and the rest means nothing, where that was not enough, or the tail is long.$$;
+A leg of which fewer than p_least are left is asked again, for as many candidates as its own share
+calls for. documents is null, and the rest means nothing, where that was not enough, or where the
+tail is long.$$;
