@@ -149,6 +149,9 @@ def write(
         except BaseException as error:
             failures.append(error)
 
+    if bulk:
+        with Database.connect(ragdb.service_url) as database:
+            ingest.make_source(partial(call_as, database, key), ingest.Place())
     threads = [threading.Thread(target=work, daemon=True) for _ in range(writers)]
     for thread in threads:
         thread.start()

@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -151,11 +151,14 @@ class _Run:
         shown: Progress,
     ) -> None:
         """ingest() with a writer for each of `calls`, and larger batches."""
+        from ragdb.errors import RagdbError
         from ragdb.extraction.pool import extractors
-        from ragdb.ingest import BULK, batches
+        from ragdb.ingest import BULK, batches, make_source
         from ragdb.writers import Writers
 
         began = time.perf_counter()
+        with suppress(RagdbError):  # the first batch will say what is wrong
+            make_source(calls[0], self.place)
         with Writers([partial(self._store, call) for call in calls]) as writers:
             try:
                 for batch, stored in writers.run(batches(items, BULK)):

@@ -20,6 +20,9 @@ declare
   v_version int4;
   v_batch record;
   v_is_indexed boolean;
+  v_orgs int4[] := '{}';
+  v_scopes int4[] := '{}';
+  v_languages text[] := '{}';
 begin
   -- Into arrays first: rows of a statement have no statistics, and a join to them may become a loop
   -- over all of them for each.
@@ -42,14 +45,6 @@ begin
         limit 1) b
      group by n.org_no, n.scope_no, b.language
   loop
-    insert into ragdb_data.scope_language (org_no, scope_no, language)
-    select v_batch.org_no, v_batch.scope_no, v_batch.language
-     where not exists (select from ragdb_data.scope_language l
-                        where l.org_no = v_batch.org_no
-                          and l.scope_no = v_batch.scope_no
-                          and l.language = v_batch.language)
-        on conflict do nothing;
-
     -- An index that is built later will have these vectors in it; see drop_vector_index().
     v_is_indexed := v_batch.is_sealed and ragdb_data._vector_index(v_batch.org_no) is null;
     with chunk as materialized (
@@ -112,7 +107,22 @@ begin
                   v_batch.scope_no, v_batch.chunk_nos[v_first : v_first + c_segment - 1]);
       end loop;
     end if;
+    v_orgs := v_orgs || v_batch.org_no;
+    v_scopes := v_scopes || v_batch.scope_no;
+    v_languages := v_languages || v_batch.language;
   end loop;
+
+  -- At the end and in one order: whoever writes the same language waits until this commits.
+  insert into ragdb_data.scope_language (org_no, scope_no, language)
+  select l.org_no, l.scope_no, l.language
+    from (select u.org_no, u.scope_no, u.language
+            from unnest(v_orgs, v_scopes, v_languages) u(org_no, scope_no, language)
+           order by u.scope_no, u.language) l
+   where not exists (select from ragdb_data.scope_language o
+                      where o.org_no = l.org_no
+                        and o.scope_no = l.scope_no
+                        and o.language = l.language)
+      on conflict do nothing;
   return null;
 end;
 $$;

@@ -109,6 +109,14 @@ def _with_languages(batch: list[Item]) -> list[Item]:
     return batch
 
 
+def make_source(call: Call, place: Place) -> None:
+    """Create the source, if it is new, before several writers would wait for one another's.
+
+    Raises RagdbError when nothing can be stored there.
+    """
+    call("put_documents", p_documents=Jsonb([]), **place.arguments())
+
+
 def store(
     call: Call, place: Place, batch: Iterable[Item], keep_original: bool = False
 ) -> list[Result]:
