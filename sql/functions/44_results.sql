@@ -34,13 +34,15 @@ begin
                       where e.key not in ('half_life_days', 'weight')
                          or jsonb_typeof(e.value) <> 'number')
           or coalesce((v_recency ->> 'half_life_days')::numeric, 30) not between 0.001 and 100000
-          or coalesce((v_recency ->> 'weight')::numeric, 0.2) not between 0 and 10) then
+          or coalesce((v_recency ->> 'weight')::numeric, 0.2) not between 0 and 10
+          or scale((v_recency ->> 'weight')::numeric) > 100) then
     v_wrong := 'recency takes half_life_days above 0 and a weight from 0 to 10.';
   elsif p_boosts ? 'labels' and (
           jsonb_typeof(p_boosts -> 'labels') <> 'object'
           or exists (select from jsonb_each(p_boosts -> 'labels') e
                       where jsonb_typeof(e.value) <> 'number'
-                         or (e.value #>> '{}')::numeric not between -0.9 and 10)) then
+                         or (e.value #>> '{}')::numeric not between -0.9 and 10
+                         or scale((e.value #>> '{}')::numeric) > 100)) then
     v_wrong := 'labels takes a weight from -0.9 to 10 for each label.';
   end if;
   if v_wrong is not null then
@@ -140,17 +142,24 @@ create or replace function ragdb_data._is_copy(
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
+declare
+  v_near int8[] := array(
+    select b.chunk_no
+      from (select a.embedding
+              from ragdb_data.chunk_vector a
+             where a.org_no = p_org_no and a.chunk_no = p_chunk_no
+            offset 0) a
+      join ragdb_data.chunk_vector b
+        on b.org_no = p_org_no
+       and b.chunk_no = any (p_chunk_nos)
+       and (a.embedding operator(public.<=>) b.embedding) < 0.1::float8);
 begin
-  return exists (
+  return v_near <> '{}' and exists (
     select
-      from ragdb_data.chunk_vector a
-      join ragdb_data.chunk_word w on w.org_no = p_org_no and w.chunk_no = p_chunk_no
-     cross join unnest(p_chunk_nos) o(chunk_no)
-      join ragdb_data.chunk_vector b on b.org_no = p_org_no and b.chunk_no = o.chunk_no
-      join ragdb_data.chunk_word v on v.org_no = p_org_no and v.chunk_no = o.chunk_no
-     where a.org_no = p_org_no
-       and a.chunk_no = p_chunk_no
-       and (a.embedding operator(public.<=>) b.embedding) < 0.1::float8
+      from ragdb_data.chunk_word w
+      join ragdb_data.chunk_word v on v.org_no = p_org_no and v.chunk_no = any (v_near)
+     where w.org_no = p_org_no
+       and w.chunk_no = p_chunk_no
        and (select 10 * count(*) filter (where s.n = 2) >= 9 * count(*)
               from (select count(*) as n
                       from (select distinct 1, t
@@ -259,8 +268,9 @@ begin
             constraint = 'invalid_limit',
             hint = 'The default limit is 10, the default offset 0.';
   elsif p_diversity is null or not (p_diversity between 0 and 1) or p_per_document < 1
-        or p_correct is null or p_distinct is null then
-    raise exception 'The diversity must be 0 to 1, and the chunks per document at least 1.'
+        or p_correct is null or p_distinct is null or p_min_score = 'NaN' then
+    raise exception 'The diversity must be 0 to 1, the chunks per document at least 1, and the'
+                    ' minimum score a number.'
       using errcode = 'PT422',
             constraint = 'invalid_option',
             hint = 'Leave out what is not wanted.';
