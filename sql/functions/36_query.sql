@@ -110,15 +110,20 @@ declare
       from ragdb_data.scope_language l
      where l.org_no = p_org_no and l.scope_no = any (p_scopes)
      limit 20);
+  v_words int4;
 begin
   if v_languages = array[p_language] or v_languages = '{}' then
     return p_language;
   elsif cardinality(v_languages) = 1 then
     return v_languages[1];
   end if;
+  v_words := cardinality(array_remove(ragdb_data._terms('simple', left(p_query, 1000)), 0));
   return (
     select l.language
       from unnest(v_languages) l(language)
+     cross join lateral (
+       select array_remove(ragdb_data._terms(l.language, left(p_query, 1000)), 0) as terms
+       offset 0) q
      cross join lateral (
        select count(*) filter (
                 where exists (select from ragdb_data.posting p
@@ -128,19 +133,21 @@ begin
                    or exists (select from ragdb_data.segment_posting g
                                where g.org_no = p_org_no
                                  and g.term = t.term
-                                 and g.scope_no = any (p_scopes)))::float8
-              / greatest(count(*), 1) as known
-         from (select distinct u.term
-                 from unnest(ragdb_data._terms(l.language, left(p_query, 1000))) u(term)
-                where u.term <> 0) t) k
-     order by k.known desc, l.language <> p_language, l.language
+                                 and g.scope_no = any (p_scopes))) as known
+         from unnest(q.terms) t(term)) k
+     order by v_words - cardinality(q.terms) + k.known desc,
+              l.language <> p_language, l.language
      limit 1);
 end;
 $$;
 
 comment on function ragdb_data._spoken_language(int4, int4[], text, text) is
-$$Language a query is in: of those the texts of the scopes are in, the one with the greatest share of
-the query's stems known there; p_language where that does not tell.$$;
+$$Language a query is in: of those the texts of the scopes are in, the one to which most of the
+query's words are known, as stop words or as stems of the texts; p_language where that does not
+tell.
+
+Stems are not told apart by language, so that a single text in another one, or taken for it, counts
+as much as many: stop words speak against it.$$;
 
 create or replace function ragdb_data._place(
   p_workspace text, p_language text, p_query text, out scopes int4[], out language text)

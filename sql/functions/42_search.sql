@@ -161,7 +161,8 @@ outside the phrases, or ends with ?), and where no chunk that matches otherwise 
 which a notice tells, quoted words are words like others. +"A phrase" must occur in any case. Other
 quotation marks and dashes are text.
 p_mode: hybrid, keyword (BM25 only) or vector. p_limit 1 to 1000, p_offset for the next page: pages
-of one size neither repeat a chunk nor skip one.
+of one size neither repeat a chunk nor skip one while nothing is written; to page through one state,
+ask in one transaction of isolation level repeatable read.
 p_workspace: a slug or id; then only its documents, the caller's own in it, and those shared with
 the organization. p_language: of the query, default the one of the texts there that it seems to be
 in.

@@ -21,13 +21,15 @@ begin
                       where e.key not in ('half_life_days', 'weight')
                          or jsonb_typeof(e.value) <> 'number')
           or coalesce((v_recency ->> 'half_life_days')::numeric, 30) not between 0.001 and 100000
-          or coalesce((v_recency ->> 'weight')::numeric, 0.2) not between 0 and 10) then
+          or coalesce((v_recency ->> 'weight')::numeric, 0.2) not between 0 and 10
+          or scale((v_recency ->> 'weight')::numeric) > 100) then
     v_wrong := 'recency takes half_life_days above 0 and a weight from 0 to 10.';
   elsif p_boosts ? 'labels' and (
           jsonb_typeof(p_boosts -> 'labels') <> 'object'
           or exists (select from jsonb_each(p_boosts -> 'labels') e
                       where jsonb_typeof(e.value) <> 'number'
-                         or (e.value #>> '{}')::numeric not between -0.9 and 10)) then
+                         or (e.value #>> '{}')::numeric not between -0.9 and 10
+                         or scale((e.value #>> '{}')::numeric) > 100)) then
     v_wrong := 'labels takes a weight from -0.9 to 10 for each label.';
   end if;
   if v_wrong is not null then

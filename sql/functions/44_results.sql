@@ -65,8 +65,9 @@ begin
             constraint = 'invalid_limit',
             hint = 'The default limit is 10, the default offset 0.';
   elsif p_diversity is null or not (p_diversity between 0 and 1) or p_per_document < 1
-        or p_correct is null or p_distinct is null then
-    raise exception 'The diversity must be 0 to 1, and the chunks per document at least 1.'
+        or p_correct is null or p_distinct is null or p_min_score = 'NaN' then
+    raise exception 'The diversity must be 0 to 1, the chunks per document at least 1, and the'
+                    ' minimum score a number.'
       using errcode = 'PT422',
             constraint = 'invalid_option',
             hint = 'Leave out what is not wanted.';

@@ -10,19 +10,25 @@ create or replace function ragdb_data._is_copy(
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
+declare
+  v_near int8[] := array(
+    select b.chunk_no
+      from (select a.embedding, a.version
+              from ragdb_data.chunk_vector a
+             where a.org_no = p_org_no and a.chunk_no = p_chunk_no
+            offset 0) a
+      join ragdb_data.chunk_vector b
+        on b.org_no = p_org_no
+       and b.version = a.version
+       and b.chunk_no = any (p_chunk_nos)
+       and (a.embedding operator(public.<=>) b.embedding) < 0.1::float8);
 begin
-  return exists (
+  return v_near <> '{}' and exists (
     select
-      from ragdb_data.chunk_vector a
-      join ragdb_data.chunk_word w on w.org_no = p_org_no and w.chunk_no = p_chunk_no
-     cross join unnest(p_chunk_nos) o(chunk_no)
-      join ragdb_data.chunk_vector b on b.org_no = p_org_no
-                                    and b.version = a.version
-                                    and b.chunk_no = o.chunk_no
-      join ragdb_data.chunk_word v on v.org_no = p_org_no and v.chunk_no = o.chunk_no
-     where a.org_no = p_org_no
-       and a.chunk_no = p_chunk_no
-       and (a.embedding operator(public.<=>) b.embedding) < 0.1::float8
+      from ragdb_data.chunk_word w
+      join ragdb_data.chunk_word v on v.org_no = p_org_no and v.chunk_no = any (v_near)
+     where w.org_no = p_org_no
+       and w.chunk_no = p_chunk_no
        and (select 10 * count(*) filter (where s.n = 2) >= 9 * count(*)
               from (select count(*) as n
                       from (select distinct 1, t

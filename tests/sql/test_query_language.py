@@ -35,3 +35,11 @@ def test_each_query_is_read_in_its_own_language(acme):
 def test_a_language_that_is_said_holds(acme):
     put(acme, GERMAN, "de")
     assert acme.search("Gärten", p_mode="keyword", p_language="en") == []
+
+
+def test_a_text_taken_for_another_language_turns_no_query(acme):
+    put(acme, [*ENGLISH, ("Keys", "An API key is rotated.")], "en")
+    put(acme, [("Table", "an api roatte on")], "ca")
+    for query in ("roatte an API kye", "an API", "is it on the API"):
+        told, *_ = acme.call("explain_search", p_query=query, read_only=True)
+        assert told["trace"]["language"] == "english", query

@@ -177,6 +177,7 @@ def test_surroundings(acme):
     [
         ({"p_diversity": 1.5}, "invalid_option"),
         ({"p_diversity": float("nan")}, "invalid_option"),
+        ({"p_min_score": float("nan")}, "invalid_option"),
         ({"p_per_document": 0}, "invalid_option"),
         ({"p_neighbours": 21}, "invalid_option"),
         ({"p_queries": ["x"] * 11}, "too_many_queries"),
