@@ -23,7 +23,7 @@ from pathlib import Path
 
 MEGABYTE = 1_000_000
 PROGRAM = Path(sys.executable).with_name("ragdb")
-_PAUSE = 0.05
+_PAUSE = 0.2
 
 
 def words() -> list[str]:

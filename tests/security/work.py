@@ -29,6 +29,8 @@ def enqueue_jobs(populator: Populator, party: Party) -> None:
     made = _enqueue(populator, party, "admin", populator.word(f"{party.domain}/admin"),
                          p_idempotency_key=party.ids["idempotency"])  # fmt: skip
     party.ids["job"] = str(made["job_id"])
+    _enqueue(populator, party, "admin", populator.word(f"{party.domain}/admin"),
+             p_idempotency_key="twice")  # fmt: skip
     party.ids["schedule"] = populator.word(party.domain)
     for name in (party.ids["schedule"], "nightly"):
         schedule = populator.call(
