@@ -11,6 +11,7 @@ import psycopg
 from recipes import Recipes
 from routines import Call, Function, functions
 from subjects import (
+    OPENED,
     OPERATORS_ONLY,
     WORKERS_ONLY,
     Boundary,
@@ -61,12 +62,6 @@ class Looker:
         self.connection.add_notice_handler(
             lambda notice: self.notices.append(str(notice.message_primary))
         )
-
-    @property
-    def may_open(self) -> frozenset[str]:
-        """What is a worker's, and yet for one organization: the tables' owner shows which."""
-        opening = ("open_source", "reseal_source")
-        return frozenset(opening if self.subject.bypasses_policies else ())
 
     def step_down(self) -> None:
         step_down(self.connection, self.world, self.subject)
@@ -170,7 +165,8 @@ def looked_at(looker: Looker, only: Iterable[str] | None = None) -> Iterator[Cal
     for function in functions(looker.connection):
         if only is not None and function.name not in only:
             continue
-        if function.name in OPERATORS_ONLY | WORKERS_ONLY - looker.may_open:
+        opened = OPENED if looker.subject.bypasses_policies else frozenset[str]()
+        if function.name in OPERATORS_ONLY | WORKERS_ONLY - opened:
             continue
         if _may_call(looker.subject, function):
             yield from recipes.calls(function)

@@ -201,9 +201,18 @@ def _contexts_are_their_owners(connection: Connection, world: World) -> bool:
         with acting(connection, "ragdb_worker"):
             _rows(connection, begin, *job)
             [context] = _rows(connection, "select org_no, permissions, scopes from ragdb.context()")
+            # No policy binds the owner: only what the function states is left.
+            connection.execute("set local role ragdb_owner")
+            sealed = _rows(connection, "select * from ragdb.sealed_sources() order by 1")
         connection.execute("reset role; set local ragdb.context = ''")
         scopes = "select array_agg(scope_no order by 1) from ragdb_data.scope where org_no = %s"
         [(expected,)] = _rows(connection, scopes, job[0])
+        secret = (
+            "select s.id from ragdb_data.data_source s join ragdb_data.source_setup using"
+            " (org_no, source_no) where s.org_no = %s and has_secrets order by 1"
+        )
+        if len(sealed) < 4 or sealed != _rows(connection, secret, job[0]):
+            return False
         return context == (job[0], ["data:write"], expected) and _who_left_one_has_no_context(
             connection, world, job
         )

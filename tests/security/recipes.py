@@ -219,7 +219,9 @@ class Recipes:
             "_documents_except": [{"p_among": None}],
             "_matching_documents": [{"p_among": None}],
             "_filtered": [{"p_filters": "{}"}],
-            "put_source": [{"p_name": ids["source_name"]}],
+            "put_source": [{"p_name": ids["source_name"], "p_cron": c} for c in (None, "@daily")],
+            "enqueue_job": [{"p_kind": "put_documents", "p_idempotency_key": "twice"}],
+            "list_jobs": [{"p_limit": 1, "p_after": None, "p_status": None, "p_kind": None}],
             "reseal_source": [
                 {"p_source_id": ids["desk"], "p_old_secrets": SEALED_ALIKE}
             ],
@@ -370,7 +372,7 @@ class Recipes:
             "p_queue": ("sync", []),
             "p_priority": (3, []),
             "p_run_at": ("2100-01-01", []),
-            "p_idempotency_key": ("mine", [globex.ids["idempotency"], "twice"]),
+            "p_idempotency_key": ("mine", [globex.ids["idempotency"]]),
             "p_job_id": (acme.ids["job"], [globex.ids["job"]]),
             "p_source_id": (acme.ids["source"], [globex.ids["source"]]),
             "p_run_id": (acme.ids["run"], [globex.ids["run"]]),
@@ -464,7 +466,6 @@ class Recipes:
             "p_n": (5, []),
             "p_length": (20, []),
             "p_dead": ([], []),
-            "list_jobs p_limit": (5, [1]),
             "list_sync_runs p_limit": (5, [1]),
             "p_limit": (5, [1000]),
             "p_sample": (5, [1]),

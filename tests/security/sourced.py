@@ -49,7 +49,7 @@ def add_sources(populator: Populator, party: Party) -> None:
         ended = _begun(populator, key, source)
         _store(populator, key, ended, word)
         populator.call(key, "end_sync", **ended, p_error=word(), p_message=word())
-        running = _begun(populator, key, source)
+        running = _begun(populator, key, source, is_swept=party.domain == "acme")
         _store(populator, key, running, word)
         known = populator.vocabulary.domains[domain]
         known |= {str(source), str(desk), *(str(run["p_run_id"]) for run in (ended, running))}
@@ -71,11 +71,17 @@ def add_sources(populator: Populator, party: Party) -> None:
             }  # fmt: skip
 
 
-def _begun(populator: Populator, key: str, source: Any) -> dict[str, Any]:
+def _begun(
+    populator: Populator, key: str, source: Any, is_swept: bool = False
+) -> dict[str, Any]:
     job = populator.call(
         key, "refresh_source", p_source_id=source, p_full=True, p_sweep_limit=1.0
     )[0]["job_id"]  # fmt: skip
-    run = populator.call(key, "begin_sync", p_source_id=source, p_job_id=job)[0]["run_id"]
+    # What has gone here is deleted, and refused there.
+    limit = 1.0 if is_swept else None
+    run = populator.call(
+        key, "begin_sync", p_source_id=source, p_job_id=job, p_sweep_limit=limit
+    )[0]["run_id"]  # fmt: skip
     # Workers of these tests are to find jobs of their own only.
     populator.call(key, "cancel_job", p_job_id=job)
     return {"p_run_id": run, "p_job_id": job}

@@ -81,6 +81,8 @@ WORKERS_ONLY = frozenset(
      "tick", "_requeue_jobs", "_end_lease", "_leased_job", "open_source", "reseal_source",
      "sealed_sources", "_queue_embedding", "reserve_embedding", "block_embedding"}
 )  # fmt: skip
+# What is a worker's, and for one organization: the tables' owner shows for which.
+OPENED = frozenset({"open_source", "reseal_source"})
 # What a worker sees of all organizations while it acts for none.
 QUEUE = ("job", "job_detail", "schedule", "embedding_queue", "organization_model")
 

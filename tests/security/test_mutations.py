@@ -14,7 +14,7 @@ from mutants import Mutant, mutants
 from privileges import dump
 from probes import Looker, function_leaks, looked_at, table_leaks, view_leaks
 from queue_probe import queue_works
-from subjects import BY_NAME, OPERATORS_ONLY, WORKERS_ONLY, Connection, rolled_back
+from subjects import BY_NAME, OPENED, OPERATORS_ONLY, WORKERS_ONLY, Connection, rolled_back
 from test_catalogue import definers
 from test_permissions import NEEDS
 from world import World, acting
@@ -257,7 +257,7 @@ class Watch:
         elif mutant.kind == "organization not stated":
             # Row level security stands behind what is stated: only the owner, whom it does not
             # bind, can tell. The definer's functions are asked as others ask them.
-            is_definer = self.vital >= names
+            is_definer = self.vital - OPENED >= names
             for caller in ("admin",) if is_definer else ("owner", "other owner"):
                 calls = [call for call in self.calls[caller] if call.function.name in names]
                 yield from function_leaks(self.lookers[caller], calls)
