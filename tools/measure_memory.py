@@ -2,10 +2,11 @@
 
 python tools/measure_memory.py DIRECTORY [--text MB] [--folder MB]
 
-Makes a text file, and a folder of texts and of HTML pages half and half, in DIRECTORY; adds each by
-`ragdb add` to a server of its own, and prints a row of a Markdown table: the anonymous memory of
-the command, of the processes that read files, and of the server's processes that serve it. Of these
-the whole resident memory counts shared buffers, which are the server's and not theirs.
+Makes a text file in DIRECTORY, and a folder of files of a megabyte: a tenth texts, the others Word
+documents with pictures and pages with scripts, a fiftieth of which is text. Each is added to a
+server of its own. A row of a Markdown table says how much anonymous memory the command took, a
+process that reads files, and a process of the server; all resident memory of the last counts shared
+buffers too, which are not its own. A size of 0 leaves file or folder out.
 """
 
 from __future__ import annotations
@@ -18,12 +19,35 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
+from zipfile import ZipFile
 
 MEGABYTE = 1_000_000
+_TEXT = MEGABYTE // 50
+_OPEN = "http://schemas.openxmlformats.org"
+_DOCX = {
+    "[Content_Types].xml": (
+        f'<Types xmlns="{_OPEN}/package/2006/content-types">'
+        '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.'
+        'relationships+xml"/><Default Extension="png" ContentType="image/png"/>'
+        '<Override PartName="/word/document.xml" ContentType="application/vnd.openxmlformats-'
+        'officedocument.wordprocessingml.document.main+xml"/></Types>'
+    ),
+    "_rels/.rels": (
+        f'<Relationships xmlns="{_OPEN}/package/2006/relationships"><Relationship Id="r1"'
+        f' Type="{_OPEN}/officeDocument/2006/relationships/officeDocument"'
+        ' Target="word/document.xml"/></Relationships>'
+    ),
+    "word/document.xml": (
+        f'<w:document xmlns:w="{_OPEN}/wordprocessingml/2006/main"><w:body>{{}}</w:body>'
+        "</w:document>"
+    ),
+}
 PROGRAM = Path(sys.executable).with_name("ragdb")
-_PAUSE = 0.05
+_PAUSE = 0.2
 
 
 def words() -> list[str]:
@@ -33,16 +57,43 @@ def words() -> list[str]:
     return [word for word in known if re.fullmatch(r"[a-z]{2,}", word)]
 
 
-def write(path: Path, size: int, is_html: bool, chance: random.Random, known: list[str]) -> None:
-    """A text in paragraphs, or a page of it, whose words come as often as words do."""
-    weights = list(accumulate(1 / rank for rank in range(1, len(known) + 1)))
-    start, end = ("<p>", "</p>\n") if is_html else ("", "\n\n")
-    written = 0
-    with path.open("w", encoding="utf-8") as file:
-        while written < size:
-            chosen = chance.choices(known, cum_weights=weights, k=120)
-            sentences = (" ".join(chosen[at : at + 12]).capitalize() for at in range(0, 120, 12))
-            written += file.write(start + ". ".join(sentences) + "." + end)
+@dataclass
+class Author:
+    """Writes files whose words come as often as words do."""
+
+    chance: random.Random
+    words: list[str]
+
+    def __post_init__(self) -> None:
+        self.weights = list(accumulate(1 / rank for rank in range(1, len(self.words) + 1)))
+
+    def paragraphs(self, size: int) -> Iterator[str]:
+        """Text of about so many characters."""
+        while size > 0:
+            chosen = self.chance.choices(self.words, cum_weights=self.weights, k=120)
+            lines = (" ".join(chosen[at : at + 12]).capitalize() for at in range(0, 120, 12))
+            yield (paragraph := ". ".join(lines) + ".")
+            size -= len(paragraph)
+
+    def text(self, path: Path, size: int) -> None:
+        """Nothing but paragraphs."""
+        with path.open("w", encoding="utf-8") as file:
+            for paragraph in self.paragraphs(size):
+                file.write(paragraph + "\n\n")
+
+    def page(self, path: Path) -> None:
+        """An HTML page that is script for the most part."""
+        text = "".join(f"<p>{paragraph}</p>\n" for paragraph in self.paragraphs(_TEXT))
+        script = "x='0123456789abcdef';" * ((MEGABYTE - len(text)) // 21)
+        path.write_text(f"<html><script>{script}</script><body>{text}</body></html>")
+
+    def document(self, path: Path) -> None:
+        """A Word document that is a picture for the most part."""
+        runs = "".join(f"<w:p><w:r><w:t>{p}</w:t></w:r></w:p>" for p in self.paragraphs(_TEXT))
+        with ZipFile(path, "w") as archive:
+            for name, content in _DOCX.items():
+                archive.writestr(name, content.format(runs))
+            archive.writestr("word/media/image1.png", self.chance.randbytes(MEGABYTE - _TEXT))
 
 
 def memory(pid: int) -> tuple[int, int]:
@@ -72,12 +123,11 @@ def below(pid: int, tree: dict[int, list[int]]) -> list[int]:
     return [one for child in tree.get(pid, []) for one in (child, *below(child, tree))]
 
 
-def add(path: Path, home: Path) -> tuple[Counter[str], str]:
-    """Add a file or folder; the highest memory by who needed it, and what the command printed."""
+def add(path: Path, home: Path) -> Counter[str]:
+    """Add a file or folder; the highest memory by who needed it."""
     postmaster = int((home / "data" / "postmaster.pid").read_text().split()[0])
     environment = {**os.environ, "RAGDB_HOME": str(home)}
-    command = [PROGRAM, "add", "--quiet", "--source", path.name, path]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([PROGRAM, "add", "--quiet", path], env=environment)
     peaks: Counter[str] = Counter()
     while process.poll() is None:
         tree = children()
@@ -87,12 +137,10 @@ def add(path: Path, home: Path) -> tuple[Counter[str], str]:
                 anonymous, resident = memory(pid)
                 peaks[name] = max(peaks[name], anonymous)
                 peaks[f"{name} resident"] = max(peaks[f"{name} resident"], resident)
-        peaks["readers"] = max(peaks["readers"], len(readers))
         time.sleep(_PAUSE)
-    printed = process.stdout.read() if process.stdout else ""
     if process.returncode:
-        raise SystemExit(f"ragdb add ended with {process.returncode}: {printed}")
-    return peaks, printed
+        raise SystemExit(f"ragdb add ended with {process.returncode}.")
+    return peaks
 
 
 def main() -> None:
@@ -101,23 +149,31 @@ def main() -> None:
     parser.add_argument("--text", type=int, default=200, help="MB of the text file")
     parser.add_argument("--folder", type=int, default=500, help="MB of the folder")
     given = parser.parse_args()
-    chance, known, home = random.Random(1), words(), given.directory / "home"  # noqa: S311
-    text = given.directory / f"text-{given.text}"
-    folder = given.directory / f"folder-{given.folder}"
-    folder.mkdir(parents=True)
-    write(text, given.text * MEGABYTE, False, chance, known)
-    for number in range(given.folder):
-        is_html = number % 2 == 1
-        name = folder / f"{number}.{'html' if is_html else 'txt'}"
-        write(name, MEGABYTE, is_html, chance, known)
+    author = Author(random.Random(1), words())  # noqa: S311
+    home = given.directory / "home"
+    given.directory.mkdir(parents=True)
+    paths: list[Path] = []
+    if given.text:
+        paths.append(given.directory / f"text of {given.text} MB")
+        author.text(paths[-1], given.text * MEGABYTE)
+    if given.folder:
+        paths.append(given.directory / f"folder of {given.folder} MB")
+        paths[-1].mkdir()
+        for number in range(given.folder):
+            if number % 10 == 0:
+                author.text(paths[-1] / f"{number}.txt", MEGABYTE)
+            elif number % 2:
+                author.page(paths[-1] / f"{number}.html")
+            else:
+                author.document(paths[-1] / f"{number}.docx")
     environment = {**os.environ, "RAGDB_HOME": str(home)}
     subprocess.run([PROGRAM, "init", "--quiet"], env=environment, check=True)
     print("| added | command MB | reader MB | server process MB, all resident | seconds |")
     print("|---|---|---|---|---|")
     try:
-        for path in (text, folder):
+        for path in paths:
             began = time.monotonic()
-            peaks, _ = add(path, home)
+            peaks = add(path, home)
             shown = {name: round(peak / MEGABYTE) for name, peak in peaks.items()}
             print(
                 f"| {path.name} | {shown['command']} | {shown['reader']} | {shown['server']},"

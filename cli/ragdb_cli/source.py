@@ -208,22 +208,55 @@ def delete(session: Session, name: str, workspace: str | None) -> None:
 
 
 @cli.command("rotate-key")
+@click.option("--finish", is_flag=True, help="Wait until that is done, and forget the old keys.")
 @click.pass_obj
-def rotate_key(session: Session) -> None:
-    """Seal secrets with a new key from now on (RAGDB_HOME/secret.key).
+def rotate_key(session: Session, finish: bool) -> int:
+    """Seal all secrets with a new key of RAGDB_HOME/secret.key (for operators).
 
-    Secrets that are there are sealed with it when their source is refreshed next; until then the
-    old key stays in the file. Restart service and workers.
+    Workers do it, in every organization. Until --finish the old keys stay in the file behind the
+    new one and open what they have sealed. Other machines that have a copy need the new one.
     """
     from ragdb.paths import SECRET_KEY
-    from ragdb.sealing import rotate_key_file
+    from ragdb.sealing import drop_old_keys, rotate_key_file
+    from ragdb_cli.rotation import finished, reseal
 
-    rotate_key_file(session.settings.home)
-    path = str(session.settings.home / SECRET_KEY)
+    settings = session.settings
+    path = settings.home / SECRET_KEY
+    with session.operator() as client:
+        if settings.sources["secret_key"] not in ("default", str(path)):
+            _refuse_to_rotate(settings.sources["secret_key"])
+        if not finish:
+            rotate_key_file(settings.home)
+        kept = settings.current_secret_key()
+        jobs = reseal(client)
+        if finish:
+            jobs = finished(client, jobs, session.output)
+    undone = [job["organization"] for job in jobs if job["status"] in ("failed", "cancelled")]
+    if finish and not undone:
+        drop_old_keys(settings.home, kept)
     if session.output.is_json:
-        session.output.document({"file": path})
+        session.output.document({"file": str(path), "is_finished": finish and not undone,
+                                 "jobs": jobs})  # fmt: skip
+    elif undone:
+        session.output.note(f"Not done in: {', '.join(undone)}. See: ragdb jobs list")
+        session.output.text(f"{path} keeps its old keys.")
+    elif finish:
+        session.output.text(f"{path} has one key, and all secrets are sealed with it.")
     else:
-        session.output.text(f"{path} has a new key.")
+        session.output.text(f"{path} has a new key. Next: ragdb source rotate-key --finish")
+    return 1 if undone else 0
+
+
+def _refuse_to_rotate(variable: str) -> None:
+    from ragdb.errors import Problem, RagdbError
+
+    raise RagdbError(
+        Problem(
+            409, "secret_key_elsewhere", f"The key comes from {variable}.",
+            "Put a new one before it there, restart service and workers, have each organization do "
+            "ragdb jobs enqueue reseal_secrets, and take the old one out.",
+        )
+    )  # fmt: skip
 
 
 def _find(client: Client, name: str, workspace: str | None) -> UUID:

@@ -1,6 +1,25 @@
 -- The parts of storing a document: its source, its checks, its chunk profile, and a body that gets
 -- another text.
 
+create or replace function ragdb_data._source_no(
+  p_workspace_no int4, p_scope_no int4, p_name text)
+  returns int4
+  language sql
+  stable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+  select s.source_no
+    from ragdb_data.data_source s
+   where s.org_no = ragdb.current_org_no()
+     and s.scope_no = p_scope_no
+     and s.workspace_no = p_workspace_no
+     and s.name = p_name
+$$;
+
+comment on function ragdb_data._source_no(int4, int4, text) is
+$$The data source of that name for a workspace's documents of one scope; null if there is none.$$;
+
 create or replace function ragdb_data._source(p_workspace_no int4, p_scope_no int4, p_name text)
   returns int4
   language plpgsql
@@ -10,15 +29,9 @@ create or replace function ragdb_data._source(p_workspace_no int4, p_scope_no in
 as $$
 declare
   v_org int4 := ragdb.current_org_no();
-  v_source_no int4;
+  v_source_no int4 := ragdb_data._source_no(p_workspace_no, p_scope_no, p_name);
 begin
-  select s.source_no into v_source_no
-    from ragdb_data.data_source s
-   where s.org_no = v_org
-     and s.scope_no = p_scope_no
-     and s.workspace_no = p_workspace_no
-     and s.name = p_name;
-  if not found then
+  if v_source_no is null then
     insert into ragdb_data.data_source (org_no, scope_no, workspace_no, name)
     values (v_org, p_scope_no, p_workspace_no, p_name)
     on conflict on constraint data_source_org_no_scope_no_workspace_no_name_key

@@ -94,18 +94,12 @@ declare
   v_org int4 := ragdb.require('data:write');
   v_workspace ragdb_data.workspace := ragdb_data._workspace(p_workspace);
   v_scope_no int4 := ragdb_data._open_scope(v_workspace.id, p_visibility);
-  v_source_no int4;
+  v_source_no int4 := ragdb_data._source_no(v_workspace.workspace_no, v_scope_no, p_source);
   v_ids uuid[] := '{}';
   v_file record;
   v_number int4;
   v_id uuid;
 begin
-  select s.source_no into v_source_no
-    from ragdb_data.data_source s
-   where s.org_no = v_org
-     and s.scope_no = v_scope_no
-     and s.workspace_no = v_workspace.workspace_no
-     and s.name = p_source;
   for v_file in
     select f.external_id, f.parts
       from unnest(p_external_ids, p_parts) f(external_id, parts)

@@ -299,6 +299,24 @@ $$One job, and what it is about where it is the caller's own.
 
 Needs rag:read. Raises PT404 job_not_found.$$;
 
+create or replace function ragdb_data._check_page(p_limit int4)
+  returns void
+  language plpgsql
+  immutable
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if p_limit is null or p_limit not between 1 and 1000 then
+    raise exception 'The limit must be 1 to 1000.'
+      using errcode = 'PT422', constraint = 'invalid_limit', hint = 'Ask for page after page.';
+  end if;
+end;
+$$;
+
+comment on function ragdb_data._check_page(int4) is
+$$Raise PT422 invalid_limit for more rows than a list tells at once.$$;
+
 create or replace function ragdb.list_jobs(
   p_limit int4 default 50, p_after uuid default null,
   p_status text default null, p_kind text default null)
@@ -317,10 +335,7 @@ declare
   v_org int4 := ragdb.require('rag:read');
   v_after int8;
 begin
-  if p_limit is null or p_limit not between 1 and 1000 then
-    raise exception 'The limit must be 1 to 1000.'
-      using errcode = 'PT422', constraint = 'invalid_limit', hint = 'Page with p_after.';
-  end if;
+  perform ragdb_data._check_page(p_limit);
   if p_after is not null then
     v_after := (ragdb_data._job(p_after)).job_no;
   end if;

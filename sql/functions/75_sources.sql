@@ -4,32 +4,23 @@
 -- Secrets arrive sealed and leave this schema only towards a worker. Whoever may change where a
 -- source is read from does not thereby learn its secrets: for another place they are asked again.
 
-create or replace function ragdb_data._data_source(p_source_id uuid)
-  returns ragdb_data.data_source
+create or replace function ragdb_data._check_sweep_limit(p_sweep_limit float8)
+  returns void
   language plpgsql
-  stable
+  immutable
   security invoker
   set search_path = pg_catalog, pg_temp
 as $$
-declare
-  v_org int4 := ragdb.current_org_no();
-  v_source ragdb_data.data_source;
 begin
-  select s.* into v_source
-    from ragdb_data.data_source s
-   where s.org_no = v_org and s.id = p_source_id;
-  if not found then
-    raise exception 'There is no source %.', p_source_id
-      using errcode = 'PT404',
-            constraint = 'source_not_found',
-            hint = 'select source_id, name from ragdb.sources;';
+  if p_sweep_limit not between 0.0::float8 and 1.0::float8 then
+    raise exception 'The share of documents that one refresh may delete is 0 to 1.'
+      using errcode = 'PT422', constraint = 'invalid_sweep_limit', hint = 'For example: 0.5';
   end if;
-  return v_source;
 end;
 $$;
 
-comment on function ragdb_data._data_source(uuid) is
-$$A source of the caller's organization. Raises PT404 source_not_found.$$;
+comment on function ragdb_data._check_sweep_limit(float8) is
+$$Raise PT422 invalid_sweep_limit for what is no share.$$;
 
 create or replace function ragdb_data._secret_places(p_type text, p_config jsonb)
   returns jsonb
@@ -48,7 +39,7 @@ comment on function ragdb_data._secret_places(text, jsonb) is
 $$What a configuration says about where secrets are sent.$$;
 
 create or replace function ragdb_data._put_setup(
-  p_source_id uuid, p_type text, p_config jsonb, p_secrets bytea)
+  p_source ragdb_data.data_source, p_type text, p_config jsonb, p_secrets bytea)
   returns boolean
   language plpgsql
   volatile
@@ -57,21 +48,20 @@ create or replace function ragdb_data._put_setup(
 as $$
 declare
   v_org int4 := ragdb.current_org_no();
-  v_source ragdb_data.data_source := ragdb_data._data_source(p_source_id);
   v_old record;
 begin
   select u.config, u.has_secrets into v_old
     from ragdb_data.source_setup u
-   where u.org_no = v_org and u.source_no = v_source.source_no;
+   where u.org_no = v_org and u.source_no = p_source.source_no;
   if not found then
     insert into ragdb_data.source_setup (org_no, source_no, scope_no, config, secrets)
-    values (v_org, v_source.source_no, v_source.scope_no, p_config, nullif(p_secrets, ''));
+    values (v_org, p_source.source_no, p_source.scope_no, p_config, nullif(p_secrets, ''));
     return true;
   end if;
   if p_secrets is null and v_old.has_secrets
-     and ragdb_data._secret_places(v_source.type, v_old.config)
+     and ragdb_data._secret_places(p_source.type, v_old.config)
          is distinct from ragdb_data._secret_places(p_type, p_config) then
-    raise exception 'The secrets of % were given for another place.', v_source.name
+    raise exception 'The secrets of % were given for another place.', p_source.name
       using errcode = 'PT422',
             constraint = 'secrets_required',
             hint = 'Give them again, or an empty object for none.';
@@ -79,16 +69,16 @@ begin
   if p_secrets is not null then
     update ragdb_data.source_setup u
        set secrets = nullif(p_secrets, '')
-     where u.org_no = v_org and u.source_no = v_source.source_no;
+     where u.org_no = v_org and u.source_no = p_source.source_no;
   end if;
   update ragdb_data.source_setup u
      set config = p_config
-   where u.org_no = v_org and u.source_no = v_source.source_no;
-  return (v_source.type, v_old.config) is distinct from (p_type, p_config);
+   where u.org_no = v_org and u.source_no = p_source.source_no;
+  return (p_source.type, v_old.config) is distinct from (p_type, p_config);
 end;
 $$;
 
-comment on function ragdb_data._put_setup(uuid, text, jsonb, bytea) is
+comment on function ragdb_data._put_setup(ragdb_data.data_source, text, jsonb, bytea) is
 $$Store how a source is read; whether that has changed. Raises PT422 secrets_required.$$;
 
 create or replace function ragdb.put_source(
@@ -134,10 +124,7 @@ begin
             constraint = 'unknown_visibility',
             hint = 'One of: private, workspace, organization';
   end if;
-  if p_sweep_limit is null or p_sweep_limit not between 0.0::float8 and 1.0::float8 then
-    raise exception 'The share of documents that one refresh may delete is 0 to 1.'
-      using errcode = 'PT422', constraint = 'invalid_sweep_limit', hint = 'For example: 0.5';
-  end if;
+  perform ragdb_data._check_sweep_limit(coalesce(p_sweep_limit, -1.0::float8));
   if length(p_secrets) not between 30 and 65536 and p_secrets <> '' then
     raise exception 'These are no sealed secrets.'
       using errcode = 'PT422',
@@ -158,7 +145,7 @@ begin
     from ragdb_data.data_source s
    where s.org_no = v_org and s.source_no = v_source_no
      for update;
-  v_is_changed := ragdb_data._put_setup(v_source.id, p_type, p_config, p_secrets)
+  v_is_changed := ragdb_data._put_setup(v_source, p_type, p_config, p_secrets)
                   or v_source.labels <> v_labels;
   update ragdb_data.data_source s
      set type = p_type,
@@ -249,26 +236,14 @@ as $$
 #variable_conflict use_column
 declare
   v_org int4 := ragdb.require('data:write');
-  v_source ragdb_data.data_source := ragdb_data._data_source(p_source_id);
+  v_source ragdb_data.data_source := ragdb_data._synced_source(p_source_id);
   v_job record;
 begin
-  if not v_source.is_synced then
-    raise exception 'The source % is a name only: nothing says where it is read from.',
-      v_source.name
-      using errcode = 'PT409', constraint = 'source_not_synced', hint = '\df+ ragdb.put_source';
-  end if;
-  if p_sweep_limit not between 0.0::float8 and 1.0::float8 then
-    raise exception 'The share of documents that one refresh may delete is 0 to 1.'
-      using errcode = 'PT422', constraint = 'invalid_sweep_limit', hint = 'For example: 0.5';
-  end if;
-  perform from ragdb_data.data_source s
-   where s.org_no = v_org and s.source_no = v_source.source_no
-     for update;
+  perform ragdb_data._check_sweep_limit(p_sweep_limit);
   if not coalesce(p_full, false) and p_sweep_limit is null then
     select j.id, j.status into v_job
-      from ragdb_data.data_source s
-      join ragdb_data.job j on j.org_no = v_org and j.job_no = s.job_no
-     where s.org_no = v_org and s.source_no = v_source.source_no and j.finished_at is null;
+      from ragdb_data.job j
+     where j.org_no = v_org and j.job_no = v_source.job_no and j.finished_at is null;
     if found then
       return query select v_job.id, v_job.status, false;
       return;
@@ -281,12 +256,8 @@ begin
              'source_id', p_source_id, 'full', coalesce(p_full, false),
              'sweep_limit', p_sweep_limit))) e;
   update ragdb_data.data_source s
-     set job_no = j.job_no
-    from ragdb_data.job j
-   where s.org_no = v_org
-     and s.source_no = v_source.source_no
-     and j.org_no = v_org
-     and j.id = v_job.job_id;
+     set job_no = (ragdb_data._job(v_job.job_id)).job_no
+   where s.org_no = v_org and s.source_no = v_source.source_no;
   return query select v_job.job_id, v_job.status, true;
 end;
 $$;
@@ -309,13 +280,10 @@ create or replace function ragdb.delete_source(p_source_id uuid)
 as $$
 declare
   v_org int4 := ragdb.require('data:write');
-  v_source ragdb_data.data_source := ragdb_data._data_source(p_source_id);
+  -- Locked, it has nothing come in any more.
+  v_source ragdb_data.data_source := ragdb_data._locked_source(p_source_id);
   v_deleted int4;
 begin
-  -- Nothing comes in any more from here on.
-  perform from ragdb_data.data_source s
-   where s.org_no = v_org and s.source_no = v_source.source_no
-     for update;
   v_deleted := ragdb.delete_documents(array(
     select d.id
       from ragdb_data.document d

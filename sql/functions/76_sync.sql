@@ -5,6 +5,31 @@
 -- place in the source that it came to are one commit, so that a run that was killed is gone on with
 -- there. An item is counted in a run once, however often it is told.
 
+create or replace function ragdb_data._forget_runs(p_source_no int4, p_kept int4)
+  returns void
+  language plpgsql
+  volatile
+  security invoker
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_org int4 := ragdb.current_org_no();
+begin
+  delete from ragdb_data.sync_run r
+   where r.org_no = v_org
+     and r.source_no = p_source_no
+     and r.run_no <= (select o.run_no
+                        from ragdb_data.sync_run o
+                       where o.org_no = v_org and o.source_no = p_source_no
+                       order by o.run_no desc
+                      offset p_kept
+                       limit 1);
+end;
+$$;
+
+comment on function ragdb_data._forget_runs(int4, int4) is
+$$Keep so many runs of a source, the last ones.$$;
+
 create or replace function ragdb.begin_sync(
   p_source_id uuid, p_job_id uuid, p_full boolean default false,
   p_sweep_limit float8 default null)
@@ -18,21 +43,12 @@ as $$
 #variable_conflict use_column
 declare
   v_org int4 := ragdb.require('data:write');
-  v_source ragdb_data.data_source := ragdb_data._data_source(p_source_id);
+  v_source ragdb_data.data_source := ragdb_data._synced_source(p_source_id);
   v_job ragdb_data.job := ragdb_data._job(p_job_id);
   v_run ragdb_data.sync_run;
   v_other ragdb_data.job;
   v_is_resumed boolean := false;
 begin
-  select s.* into v_source
-    from ragdb_data.data_source s
-   where s.org_no = v_org and s.source_no = v_source.source_no
-     for update;
-  if not found or not v_source.is_synced then
-    raise exception 'The source % is a name only: nothing says where it is read from.',
-      v_source.name
-      using errcode = 'PT409', constraint = 'source_not_synced', hint = '\df+ ragdb.put_source';
-  end if;
   select r.* into v_run
     from ragdb_data.sync_run r
    where r.org_no = v_org and r.source_no = v_source.source_no and r.status = 'running'
@@ -75,13 +91,7 @@ begin
               from ragdb_data.source_type t
              where t.type = v_source.type) f
     returning * into v_run;
-    delete from ragdb_data.sync_run r
-     where r.org_no = v_org
-       and r.run_no in (select o.run_no
-                          from ragdb_data.sync_run o
-                         where o.org_no = v_org and o.source_no = v_source.source_no
-                         order by o.run_no desc
-                        offset 100);
+    perform ragdb_data._forget_runs(v_source.source_no, 100);
   end if;
   return query
   select v_run.id, v_run.is_full, v_is_resumed, v_run.cursor, v_source.labels,
@@ -227,52 +237,3 @@ $$A run has come to its end, or with p_error has failed. For workers.
 
 status: succeeded, incomplete (some of it has to be read again: the next run begins where this one
 did) or failed. Needs data:write. Raises PT409 run_lost.$$;
-
-create or replace function ragdb.open_source(p_source_id uuid)
-  returns table (
-    type text, name text, organization text, organization_id uuid, config jsonb, places text[],
-    secrets bytea)
-  language sql
-  stable
-  security invoker
-  set search_path = pg_catalog, pg_temp
-as $$
-  select s.type, s.name, o.slug, o.id, u.config, t.places, u.secrets
-    from ragdb_data._data_source(p_source_id) s
-    join ragdb_data.organization o on o.org_no = s.org_no
-    join ragdb_data.source_type t on t.type = s.type
-    join ragdb_data.source_setup u on u.org_no = s.org_no and u.source_no = s.source_no
-   where s.org_no = ragdb.current_org_no()
-$$;
-
-comment on function ragdb.open_source(uuid) is
-$$How to read a source, with its sealed secrets. For ragdb_worker, in the name of whoever asked.
-
-Raises PT404 source_not_found.$$;
-
-create or replace function ragdb.reseal_source(
-  p_source_id uuid, p_old_secrets bytea, p_new_secrets bytea)
-  returns boolean
-  language plpgsql
-  volatile
-  security invoker
-  set search_path = pg_catalog, pg_temp
-as $$
-declare
-  v_org int4 := ragdb.require('data:write');
-  v_source ragdb_data.data_source := ragdb_data._data_source(p_source_id);
-begin
-  update ragdb_data.source_setup u
-     set secrets = p_new_secrets
-   where u.org_no = v_org
-     and u.source_no = v_source.source_no
-     and u.secrets = p_old_secrets;
-  return found;
-end;
-$$;
-
-comment on function ragdb.reseal_source(uuid, bytea, bytea) is
-$$Keep the same secrets sealed with a newer key; whether nobody changed them meanwhile. For
-ragdb_worker.
-
-Needs data:write. Raises PT404 source_not_found.$$;

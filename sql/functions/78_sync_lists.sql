@@ -15,10 +15,7 @@ declare
   v_org int4 := ragdb.require('rag:read');
   v_source ragdb_data.data_source := ragdb_data._data_source(p_source_id);
 begin
-  if p_limit is null or p_limit not between 1 and 1000 then
-    raise exception 'The limit must be 1 to 1000.'
-      using errcode = 'PT422', constraint = 'invalid_limit', hint = 'Give a smaller one.';
-  end if;
+  perform ragdb_data._check_page(p_limit);
   return query
   select v.*
     from (select r.run_no, r.id
@@ -51,10 +48,7 @@ declare
   v_org int4 := ragdb.require('rag:read');
   v_source ragdb_data.data_source := ragdb_data._data_source(p_source_id);
 begin
-  if p_limit is null or p_limit not between 1 and 1000 then
-    raise exception 'The limit must be 1 to 1000.'
-      using errcode = 'PT422', constraint = 'invalid_limit', hint = 'Give a smaller one.';
-  end if;
+  perform ragdb_data._check_page(p_limit);
   return query
   select l.id, e.external_id, e.error, e.message, e.created_at
     from (select r.run_no, r.id

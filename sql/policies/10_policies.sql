@@ -88,8 +88,7 @@ begin
     false, format(c_may, 'data:write'));
   -- Where a source is read from is for those who may change it, and for the worker that reads it.
   perform ragdb_private.protect(
-    'ragdb_data.source_setup', c_scope || ' and ' || format(c_may, 'rag:config'), false,
-    format(c_may, 'rag:config'));
+    'ragdb_data.source_setup', c_scope || ' and ' || format(c_may, 'rag:config'), false);
   drop policy if exists worker on ragdb_data.source_setup;
   execute format('create policy worker on ragdb_data.source_setup to ragdb_worker'
                  ' using (%1$s) with check (%1$s)', c_scope);

@@ -60,6 +60,7 @@ revoke execute on function
   ragdb.open_source(uuid),
   ragdb.reseal_source(uuid, bytea, bytea),
   ragdb.embedding_protocols(),
+  ragdb.sealed_sources(),
   ragdb.reserve_embedding(int4, int4, int8),
   ragdb.block_embedding(int4, float8),
   ragdb_data._queue_embedding()

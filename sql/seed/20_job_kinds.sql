@@ -9,6 +9,7 @@ insert into ragdb_data.job_kind (kind, queue, permission, max_attempts, all_scop
   ('rebuild',         'maintenance', 'data:write', 3, false),
   ('dedupe',          'maintenance', 'data:write', 3, false),
   ('sync_source',     'sync',        'data:write', 5, false),
+  ('reseal_secrets',  'maintenance', 'data:write', 5, true),
   ('embed',           'embedding',   'data:write', 20, true)
 on conflict (kind) do update
   set queue = excluded.queue,

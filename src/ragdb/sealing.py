@@ -94,6 +94,14 @@ def rotate_key_file(home: Path) -> None:
     write_private(path, f"{_new()}\n{kept}")
 
 
+def drop_old_keys(home: Path, text: str | None) -> None:
+    """Leave the first key of a text alone in the file, unless that has another first by now."""
+    path = home / SECRET_KEY
+    current = (text or "").replace(",", " ").split()[:1]
+    if current and path.read_text(encoding="utf-8").replace(",", " ").split()[:1] == current:
+        write_private(path, current[0] + "\n")
+
+
 def _new() -> str:
     return base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
 

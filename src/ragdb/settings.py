@@ -61,6 +61,12 @@ class Settings:
     """The keys that secrets of data sources are sealed with."""
     sources: Mapping[str, str]
 
+    def current_secret_key(self) -> str | None:
+        """The keys as they are at this moment: rotation changes the file beside its readers."""
+        if self.sources["secret_key"] in ("RAGDB_SECRET_KEY", "RAGDB_SECRET_KEY_FILE"):
+            return self.secret_key
+        return read_key_file(self.home)
+
 
 def load(home: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings; `home` wins over RAGDB_HOME."""
@@ -239,11 +245,15 @@ class _Reader:
         return entries
 
     def key_file(self, name: str) -> str | None:
-        path = self.home / SECRET_KEY
-        value = _read(path, missing_ok=True).strip()
+        value = read_key_file(self.home)
         if value:
-            self.sources[name] = str(path)
-        return value or None
+            self.sources[name] = str(self.home / SECRET_KEY)
+        return value
+
+
+def read_key_file(home: Path) -> str | None:
+    """The keys in the file of a home; None where there are none."""
+    return _read(home / SECRET_KEY, missing_ok=True).strip() or None
 
 
 def _read(path: Path, variable: str | None = None, missing_ok: bool = False) -> str:

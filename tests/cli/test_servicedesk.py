@@ -6,11 +6,9 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,9 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
-from runner import PROGRAM, Ragdb
+from runner import Ragdb
+from sourcing import counts
+from workers import working
 
 from foreign import Foreign, Postgres, listening_postgres, new_maria, new_postgres
 from mariadb import mariadb
@@ -67,19 +67,6 @@ def tickets(database: Foreign, number: int) -> list[str]:
     ]
 
 
-@contextmanager
-def working(ragdb: Ragdb, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker for as long as the block runs, unless it is killed before."""
-    with log.open("ab") as stderr:
-        worker = subprocess.Popen([PROGRAM, "worker"], env=allowing(ragdb).variables, stderr=stderr)
-    try:
-        yield worker
-    finally:
-        if worker.poll() is None:
-            worker.terminate()
-        worker.wait(timeout=60)
-
-
 def allowing(ragdb: Ragdb) -> Ragdb:
     return ragdb.having(RAGDB_ALLOW_HOSTS="127.0.0.1")
 
@@ -90,7 +77,7 @@ def worker(
 ) -> Iterator[Callable[[], str]]:
     """One worker for all tests but those that kill theirs; what it says."""
     log = tmp_path_factory.mktemp("worker") / "log"
-    with working(installation, log):
+    with working(allowing(installation), log):
         yield log.read_text
 
 
@@ -113,11 +100,6 @@ def sync(ragdb: Ragdb, *options: str, name: str = "desk", code: int = 0) -> dict
     return job["result"] or {"status": job["status"], "error": job["error"]}
 
 
-def counts(run: dict[str, Any]) -> dict[str, int]:
-    names = ("seen", "added", "changed", "unchanged", "failed", "deleted")
-    return {name: run[name] for name in names if run[name]}
-
-
 def hits(ragdb: Ragdb, query: str, *options: str) -> list[dict[str, Any]]:
     return ragdb.json("search", query, "--mode", "keyword", *options)["results"]
 
@@ -135,7 +117,7 @@ def test_many_tickets_while_workers_are_killed(empty: Ragdb, desk: Foreign, tmp_
     job = ragdb.json("servicedesk", "sync", "desk")["job_id"]
     stored = 0
     while stored < MANY // 2:
-        with working(ragdb, log) as worker:
+        with working(allowing(ragdb), log) as worker:
             deadline = time.monotonic() + 120
             before = stored
             while count(ragdb) < before + 300:
@@ -145,7 +127,7 @@ def test_many_tickets_while_workers_are_killed(empty: Ragdb, desk: Foreign, tmp_
         rows(ragdb, "update ragdb_data.job set lease_until = now() where status = 'running'"
                     " returning 1")  # fmt: skip
         stored = count(ragdb)
-    with working(ragdb, log):
+    with working(allowing(ragdb), log):
         done = ragdb.json("jobs", "watch", job)
         assert done["result"]["status"] == "succeeded"
         assert counts(done["result"]) == {"seen": MANY, "added": MANY}

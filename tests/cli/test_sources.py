@@ -4,34 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import random
-import signal
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
-from runner import PROGRAM, Ragdb
+from runner import Ragdb
 from services import Graph, Records, serving
-
-
-@contextmanager
-def working(ragdb: Ragdb, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker for as long as the block runs, unless it is killed before."""
-    allowed = ragdb.having(RAGDB_ALLOW_HOSTS="127.0.0.1", RAGDB_SOURCE_FOLDERS=str(log.parent))
-    with log.open("ab") as stderr:
-        worker = subprocess.Popen([PROGRAM, "worker"], env=allowed.variables, stderr=stderr)
-    try:
-        yield worker
-    finally:
-        if worker.poll() is None:
-            worker.terminate()
-        worker.wait(timeout=60)
+from sourcing import RECORD_FIELDS, add, counts, found, ids, reading, record, refresh
 
 
 @pytest.fixture(scope="module")
@@ -44,43 +26,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def worker(installation: Ragdb, place: Path) -> Iterator[Path]:
     """One worker for all tests but those that kill theirs; its log."""
     log = place / "log"
-    with working(installation, log):
+    with reading(installation, log):
         yield log
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 120
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
-
-
-def add(ragdb: Ragdb, name: str, kind: str, config: object, *options: str, **secrets: str) -> Any:
-    given = ["--secrets", "-"] if secrets else []
-    return ragdb.json(
-        "source", "add", name, kind, "--config", json.dumps(config), *options, *given,
-        input=json.dumps(secrets).encode(),
-    )  # fmt: skip
-
-
-def refresh(ragdb: Ragdb, name: str, *options: str, code: int = 0) -> dict[str, Any]:
-    """Read a source; the job's result, or of a failed one its error."""
-    job = ragdb.json("source", "refresh", name, "--wait", *options, code=code)
-    return job["result"] or {"status": job["status"], "error": job["error"]}
-
-
-def counts(run: dict[str, Any]) -> dict[str, int]:
-    names = ("seen", "added", "changed", "unchanged", "failed", "deleted")
-    return {name: run[name] for name in names if run[name]}
-
-
-def found(ragdb: Ragdb, query: str) -> list[str]:
-    return [hit["title"] for hit in ragdb.json("search", query, "--mode", "keyword")["results"]]
-
-
-def ids(ragdb: Ragdb) -> list[str]:
-    return sorted(row["external_id"] for row in ragdb.json("doc", "list")["documents"])
 
 
 def test_a_folder(member: Ragdb, worker: Path, place: Path) -> None:
@@ -149,20 +96,6 @@ def test_a_folder_that_is_not_allowed(member: Ragdb, worker: Path) -> None:
     assert member.problem("source", "add", "x", "file", "--config", bad)[1] == (
         "invalid_source_config"
     )
-
-
-RECORD_FIELDS = {
-    "external_id": "id", "title": "name", "content": "text", "url": "links.self",
-    "modified": "modified", "deleted": "gone", "metadata": {"author": "author.name"},
-}  # fmt: skip
-
-
-def record(n: int, **fields: Any) -> dict[str, Any]:
-    return {
-        "id": n, "name": f"Record {n}", "text": f"<p>Ship{n} sails.</p>",
-        "links": {"self": f"https://records.test/{n}"}, "author": {"name": "Ada"},
-        "modified": f"2026-01-01T00:{n // 60:02}:{n % 60:02}Z", **fields,
-    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -315,51 +248,3 @@ def test_document_libraries(member: Ragdb, worker: Path) -> None:
         # A failed download is come back to although nothing changed.
         graph.put("f3", "Reports/3.txt", b"Harbour3 is closed.")
         assert member.json("source", "list")["sources"][0]["documents"] == 7
-
-
-def test_killed_at_any_time_nothing_is_lost_or_done_twice(
-    member: Ragdb, place: Path, superuser_url: str
-) -> None:
-    """A worker is killed again and again while it reads a service; then another one ends it."""
-    number, chance = 1200, random.Random(7)
-    service = Records([record(n, modified="2026-01-01") for n in range(number)], size=40)
-    url = make_conninfo(superuser_url, dbname="ragdb")
-    pages: list[int] = []
-    service.on_page = pages.append
-    log = place / "killed"
-    kills = 0
-    with serving(service) as base, psycopg.connect(url, autocommit=True) as superuser:
-        config = {
-            "url": f"{base}/records", "items": "data.items", "fields": RECORD_FIELDS,
-            "pagination": {"type": "page", "size": 40},
-        }  # fmt: skip
-        add(member, "ships", "api", config)
-        job = member.json("source", "refresh", "ships")["job_id"]
-
-        def ended() -> bool:
-            query = "select finished_at is not null from ragdb_data.job where id = %s"
-            return superuser.execute(query, (job,)).fetchall() == [(True,)]
-
-        while kills < 6 and not ended():
-            with working(member, log) as worker:
-                seen = len(pages)
-                until(lambda: len(pages) >= seen + 2 or ended())  # noqa: B023
-                time.sleep(chance.uniform(0, 0.2))
-                worker.send_signal(signal.SIGKILL)
-                worker.wait()
-            if not ended():
-                kills += 1
-            # As if it had been gone for as long as a lease lasts.
-            superuser.execute(
-                "update ragdb_data.job set lease_until = now() where status = 'running'"
-            )
-            superuser.execute("update ragdb_data.job set attempt = 1 where finished_at is null")
-        with working(member, log):
-            until(ended)
-    assert kills >= 2
-    [run] = member.json("source", "runs", "ships")["runs"]
-    assert (run["status"], counts(run)) == ("succeeded", {"seen": number, "added": number})
-    [source] = member.json("source", "list")["sources"]
-    assert source["documents"] == number
-    # It went on where it was, but for the page or two that were under way.
-    assert len(pages) <= number // 40 + 1 + 4 * kills

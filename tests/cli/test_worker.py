@@ -6,10 +6,7 @@ import json
 import os
 import random
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +14,14 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.types.json import Jsonb
-from runner import PROGRAM, Ragdb
+from runner import Ragdb
+from workers import until, working
 
 from ragdb import settings
 from ragdb.db import Caller, Database
 from ragdb.embedded import Server
 
 ENDED = ("succeeded", "failed", "cancelled")
-
-
-@contextmanager
-def working(ragdb: Ragdb, log: Path, *options: str) -> Generator[subprocess.Popen[bytes]]:
-    """A worker for as long as the block runs, unless it is killed before."""
-    with log.open("ab") as stderr:
-        worker = subprocess.Popen([PROGRAM, "worker", *options], env=ragdb.variables, stderr=stderr)
-    try:
-        yield worker
-    finally:
-        if worker.poll() is None:
-            worker.terminate()
-        worker.wait(timeout=60)
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    """Wait for what must come."""
-    deadline = time.monotonic() + 120
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
 
 
 def events(log: Path) -> list[dict[str, Any]]:

@@ -16,8 +16,8 @@ def queue_works(connection: Connection, world: World) -> bool:
     return all(
         probe(connection, world)
         for probe in (
-            _claims_are_single, _reports_stay_with_their_job, _only_what_is_due_comes_back,
-            _schedules_make_their_own, _contexts_are_their_owners,
+            _claims_are_single, _least_is_first, _reports_stay_with_their_job,
+            _only_what_is_due_comes_back, _schedules_make_their_own, _contexts_are_their_owners,
             _chunks_wait_for_their_own_model,
         )
     )  # fmt: skip
@@ -60,11 +60,49 @@ def _claims_are_single(connection: Connection, world: World) -> bool:
         )
 
 
+def _least_is_first(connection: Connection, world: World) -> bool:
+    """Who has nothing under way is not behind who has; chance would have to be asked ten times."""
+    claim = "select org_no from ragdb.claim_jobs('{sync}')"
+    acme, globex = world.acme.org_no, world.globex.org_no
+    for busy, idle in ((acme, globex), (globex, acme)):
+        with rolled_back(connection):
+            connection.execute(
+                "update ragdb_data.job set status = 'queued', finished_at = null, token = null,"
+                " lease_until = null, queue = 'sync' where true"
+            )
+            connection.execute(
+                "update ragdb_data.job set status = 'running', token = gen_random_uuid(),"
+                " lease_until = now() + interval '1 hour' where org_no = %s and job_no ="
+                " (select min(job_no) from ragdb_data.job where org_no = %s)",
+                (busy, busy),
+            )
+            for _ in range(10):
+                with rolled_back(connection):
+                    if _as_worker(connection, claim) != [(idle,)]:
+                        return False
+    return True
+
+
 def _reports_stay_with_their_job(connection: Connection, world: World) -> bool:
     with rolled_back(connection):
         [job, other] = _as_worker(
             connection, "select org_no, job_no, token from ragdb.claim_jobs(p_limit => 2)"
         )
+        # By chance, in the other organization jobs of these numbers have the same tokens.
+        for org_no, job_no, token in (job, other):
+            connection.execute(
+                "update ragdb_data.job set status = 'running', token = %s, finished_at = null,"
+                " lease_until = now() + interval '1 hour' where org_no <> %s and job_no = %s",
+                (token, org_no, job_no),
+            )
+        begin = "select ragdb.begin_worker_context(%s, %s, %s)"
+        for one in (job, other):
+            with acting(connection, "ragdb_worker"):
+                _rows(connection, begin, *one)
+                [(context,)] = _rows(connection, "select org_no from ragdb.context()")
+            connection.execute("reset role; set local ragdb.context = ''")
+            if context != one[0]:
+                return False
         _as_worker(connection, _LEASE.format("heartbeat", "0.5, 'only here'"), *job)
         _as_worker(connection, _LEASE.format("finish_job", "'\"only here\"'"), *job)
         _as_worker(connection, _LEASE.format("fail_job", "'x', 'or here', false"), *other)
@@ -163,9 +201,18 @@ def _contexts_are_their_owners(connection: Connection, world: World) -> bool:
         with acting(connection, "ragdb_worker"):
             _rows(connection, begin, *job)
             [context] = _rows(connection, "select org_no, permissions, scopes from ragdb.context()")
+            # No policy binds the owner: only what the function states is left.
+            connection.execute("set local role ragdb_owner")
+            sealed = _rows(connection, "select * from ragdb.sealed_sources() order by 1")
         connection.execute("reset role; set local ragdb.context = ''")
         scopes = "select array_agg(scope_no order by 1) from ragdb_data.scope where org_no = %s"
         [(expected,)] = _rows(connection, scopes, job[0])
+        secret = (
+            "select s.id from ragdb_data.data_source s join ragdb_data.source_setup using"
+            " (org_no, source_no) where s.org_no = %s and has_secrets order by 1"
+        )
+        if len(sealed) < 4 or sealed != _rows(connection, secret, job[0]):
+            return False
         return context == (job[0], ["data:write"], expected) and _who_left_one_has_no_context(
             connection, world, job
         )

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
 import psycopg
 from routines import Call, Function
+from sourced import SEALED_ALIKE
 from subjects import Subject
 from world import COMMON, Item, World
 
@@ -65,6 +67,14 @@ class Recipes:
             " join ragdb_data._embedding_texts(%s, %s, '') t using (chunk_no)",
             (self.own.chunk_nos, acme.org_no, self.own.chunk_nos),
         ).fetchall()
+        rows = connection.execute(
+            "select s::text, s.source_no from ragdb_data.data_source s where s.id = any (%s)"
+            " order by s.org_no <> %s",
+            ([party.ids["source"] for party in (acme, globex)], acme.org_no),
+        ).fetchall()
+        self.source_rows, self.source_nos = (
+            (own, [foreign]) for own, foreign in zip(*rows, strict=True)
+        )
         self.known = self._known()
 
     def calls(self, function: Function) -> Iterator[Call]:
@@ -141,7 +151,7 @@ class Recipes:
                 for put in puts
             ] + [changed],
             "delete_documents": [
-                {"p_document_ids": [id_]} for id_ in (ids["common"], ids["one"], *cited)
+                {"p_document_ids": [id_]} for id_ in (ids["common"], ids.get("one"), *cited) if id_
             ],
             # Whoever configures the organization deletes others' jobs with what they said.
             "delete_old_jobs": [{"p_older_than": "0"} for _ in cited],
@@ -209,6 +219,22 @@ class Recipes:
             "_documents_except": [{"p_among": None}],
             "_matching_documents": [{"p_among": None}],
             "_filtered": [{"p_filters": "{}"}],
+            "put_source": [{"p_name": ids["source_name"], "p_cron": c} for c in (None, "@daily")],
+            "enqueue_job": [{"p_kind": "put_documents", "p_idempotency_key": "twice"}],
+            "list_jobs": [{"p_limit": 1, "p_after": None, "p_status": None, "p_kind": None}],
+            "reseal_source": [
+                {"p_source_id": ids["desk"], "p_old_secrets": SEALED_ALIKE}
+            ],
+            "begin_sync": [{"p_source_id": ids["stale"]} for _ in cited],
+            "_sync_run": [
+                {"p_run_id": ids["stale_run"], "p_job_id": ids["stale_job"]} for _ in cited
+            ],
+            "store_sync": [{
+                "p_documents": json.dumps([{"external_id": "common", "content": "Common."}]),
+                "p_items": '[{"external_id": "common", "fingerprint": "3", "first": 1, "last": 1,'
+                           ' "keep": ["common"]}]',
+            }],
+            "_forget_items": [{"p_hashes": [sha256(b"common").digest()]}],
             "_filter_share": [{"p_filters": "{}"}],
             "_filtered_legs": [{"p_filters": "{}"}],
             "_search": [{"p_query": "said twice", "p_filters": None}],
@@ -390,9 +416,15 @@ class Recipes:
             "p_keys": ('{"path": {"is": "text"}}', []),
             "_check_config p_value": ('{"path": "/srv"}', []),
             "p_path": ("", []),
-            "p_items": ('[{"external_id": "made here", "fingerprint": "1"}]', []),
+            "p_items": (
+                '[{"external_id": "made here", "fingerprint": "1"}]',
+                [json.dumps([{"external_id": "common", "fingerprint": f}]) for f in "12"],
+            ),
             "store_sync p_documents": ("[]", []),
-            "p_deleted": (["made here"], []),
+            "p_deleted": (["made here"], [["common"]]),
+            "p_source ragdb_data.data_source": self.source_rows,
+            "p_source_no": self.source_nos,
+            "p_kept": (1, [0]),
             "p_errors": ('[{"external_id": "made here", "error": "x", "message": "y"}]', []),
             "p_cursor": ('{"page": 2}', []),
             "p_gap": (False, []),
@@ -450,6 +482,7 @@ class Recipes:
             "p_n": (5, []),
             "p_length": (20, []),
             "p_dead": ([], []),
+            "list_sync_runs p_limit": (5, [1]),
             "p_limit": (5, [1000]),
             "p_sample": (5, [1]),
             "p_offset": (0, [1]),

@@ -79,8 +79,11 @@ OPERATORS_ONLY = frozenset(
 WORKERS_ONLY = frozenset(
     {"begin_worker_context", "claim_jobs", "heartbeat", "finish_job", "fail_job", "release_job",
      "tick", "_requeue_jobs", "_end_lease", "_leased_job", "open_source", "reseal_source",
-     "_queue_embedding", "embedding_protocols", "reserve_embedding", "block_embedding"}
+     "sealed_sources", "_queue_embedding", "embedding_protocols", "reserve_embedding",
+     "block_embedding"}
 )  # fmt: skip
+# What is a worker's, and for one organization: the tables' owner shows for which.
+OPENED = frozenset({"open_source", "reseal_source"})
 # What a worker sees of all organizations while it acts for none.
 QUEUE = ("job", "job_detail", "schedule", "upload", "embedding_queue", "organization_model")
 

@@ -14,7 +14,7 @@ from mutants import Mutant, mutants
 from privileges import dump
 from probes import Looker, function_leaks, looked_at, table_leaks, view_leaks
 from queue_probe import queue_works
-from subjects import BY_NAME, OPERATORS_ONLY, WORKERS_ONLY, Connection, rolled_back
+from subjects import BY_NAME, OPENED, OPERATORS_ONLY, WORKERS_ONLY, Connection, rolled_back
 from test_catalogue import definers
 from test_permissions import NEEDS
 from world import World, acting
@@ -24,7 +24,7 @@ Count = Callable[[str, int], None]
 
 # In the order in which they are likely to notice.
 READERS = ("eddy", "admin", "analyst")
-CALLERS = ("owner", "admin")
+CALLERS = ("owner", "other owner", "admin")
 
 # Predicates that another one of the same function makes superfluous, and why, with how many there
 # may be. Whoever changes such a function finds out here whether that still holds.
@@ -182,6 +182,9 @@ class Watch:
             name: Looker(connection, world, BY_NAME[name])
             for name in ("owner", "admin", "carol", "eddy", "vera", "analyst", "powerless")
         }
+        # Of rows with the same number one comes first: the other organization's owner meets those
+        # of this one before their own.
+        self.lookers["other owner"] = Looker(connection, world.mirrored(), BY_NAME["owner"])
         self.world = world
         self.calls = {name: list(looked_at(self.lookers[name])) for name in CALLERS}
         self.grants = list(granted(connection, "ragdb_service"))
@@ -257,10 +260,10 @@ class Watch:
         elif mutant.kind == "organization not stated":
             # Row level security stands behind what is stated: only the owner, whom it does not
             # bind, can tell. The definer's functions are asked as others ask them.
-            is_definer = self.vital >= names
-            caller = "admin" if is_definer else "owner"
-            calls = [call for call in self.calls[caller] if call.function.name in names]
-            yield from function_leaks(self.lookers[caller], calls)
+            is_definer = self.vital - OPENED >= names
+            for caller in ("admin",) if is_definer else ("owner", "other owner"):
+                calls = [call for call in self.calls[caller] if call.function.name in names]
+                yield from function_leaks(self.lookers[caller], calls)
 
     def _people(self) -> Iterator[str]:
         if not identity_holds(self.connection, self.world):

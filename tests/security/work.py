@@ -32,6 +32,8 @@ def enqueue_jobs(populator: Populator, party: Party) -> None:
     party.ids["job"] = str(made["job_id"])
     for member in ("admin", "carol", "eddy"):
         party.ids[f"upload/{member}"] = _leave_file(populator, party, member)
+    _enqueue(populator, party, "admin", populator.word(f"{party.domain}/admin"),
+             p_idempotency_key="twice")  # fmt: skip
     party.ids["schedule"] = populator.word(party.domain)
     for name in (party.ids["schedule"], "nightly"):
         schedule = populator.call(

@@ -12,7 +12,7 @@ import string
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
@@ -39,10 +39,23 @@ class Vocabulary:
         self.domains[domain].add(word)
         return word
 
+    def mirrored(self) -> Vocabulary:
+        """The same with either organization's domains under the other one's names."""
+        mirrored = Vocabulary()
+        for domain, words in self.domains.items():
+            mirrored.domains[_mirrored(domain)] = words
+        mirrored.deleted = self.deleted
+        return mirrored
+
     def outside(self, domains: frozenset[str]) -> set[str]:
         """Everything that belongs to other domains than these."""
         foreign = (words for domain, words in self.domains.items() if domain not in domains)
         return set().union(*foreign) - set().union(*(self.domains[d] for d in domains))
+
+
+def _mirrored(domain: str) -> str:
+    name, slash, part = domain.partition("/")
+    return {"acme": "globex", "globex": "acme"}[name] + slash + part
 
 
 def found(text: str) -> set[str]:
@@ -87,6 +100,11 @@ class Party:
     """Slugs and ids, without the one named default."""
     items: list[Item] = field(default_factory=list)
 
+    def mirrored(self) -> Party:
+        """The same under the other one's name."""
+        items = [replace(item, domain=_mirrored(item.domain)) for item in self.items]
+        return replace(self, domain=_mirrored(self.domain), items=items)
+
     def items_of(self, *domains: str) -> list[Item]:
         return [item for item in self.items if item.domain in domains]
 
@@ -117,6 +135,12 @@ class World:
         self.url, self.acme, self.globex = url, acme, globex
         self.vocabulary, self.logins = vocabulary, logins.names
         self._password = logins.password
+
+    def mirrored(self) -> World:
+        """The same, where acme is globex and globex is acme: whose rows come first is the other."""
+        vocabulary = self.vocabulary.mirrored()
+        logins = Logins(self.logins, self._password)
+        return World(self.url, self.globex.mirrored(), self.acme.mirrored(), vocabulary, logins)
 
     def connect(self) -> psycopg.Connection[Any]:
         """A superuser's connection."""

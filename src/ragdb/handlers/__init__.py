@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ragdb.handlers import documents, embedding, files, maintenance, sources, upkeep
+from ragdb.handlers import (
+    documents,
+    embedding,
+    files,
+    maintenance,
+    secrets,
+    sources,
+    upkeep,
+)
 from ragdb.job import Handler
 
 HANDLERS: Mapping[str, Handler] = {
@@ -20,5 +28,6 @@ HANDLERS: Mapping[str, Handler] = {
     "rebuild": upkeep.rebuild,
     "dedupe": upkeep.dedupe,
     "sync_source": sources.sync_source,
+    "reseal_secrets": secrets.reseal_secrets,
     "embed": embedding.drain,
 }

@@ -16,14 +16,13 @@ import msgspec
 from msgspec import Meta
 from psycopg.types.json import Jsonb
 
-from ragdb.db import Caller
 from ragdb.errors import RagdbError
+from ragdb.handlers.secrets import Opened, open_source, secrets_of
 from ragdb.job import Job, JobFailed, TryLater
 from ragdb.outbound import Guard
-from ragdb.sealing import Keys, SealError
+from ragdb.sealing import SealError
 from ragdb.sources.driver import Driver, Setup, SourceError, Start, Told, Tools
 from ragdb.sources.registry import driver
-from ragdb.sources.secrets import Bound, opened
 from ragdb.sources.steps import Page, Step, Steps, next_page
 
 T = TypeVar("T")
@@ -44,18 +43,6 @@ class Payload(msgspec.Struct, forbid_unknown_fields=True):
     sweep_limit: Annotated[float, Meta(ge=0, le=1)] | None = None
 
 
-class Opened(msgspec.Struct):
-    """A row of ragdb.open_source()."""
-
-    type: str
-    name: str
-    organization: str
-    organization_id: UUID
-    config: dict[str, Any]
-    places: list[str]
-    secrets: bytes | None
-
-
 class Begun(msgspec.Struct):
     """A row of ragdb.begin_sync()."""
 
@@ -73,10 +60,7 @@ async def sync_source(job: Job) -> object:
         payload = msgspec.convert(job.payload, Payload, strict=False)
     except msgspec.ValidationError as error:
         raise JobFailed("invalid_payload", str(error)) from error
-    worker = Caller(lease=job.lease, role="ragdb_worker")
-    [source] = await job.pool.call(
-        worker, "open_source", returning=Opened, p_source_id=payload.source_id
-    )
+    source = await open_source(job, payload.source_id)
     begun = await job.call(
         "begin_sync", returning=Begun, p_source_id=payload.source_id,
         p_job_id=job.claimed.job_id, p_full=payload.full, p_sweep_limit=payload.sweep_limit,
@@ -129,22 +113,11 @@ class Run:
         return ended
 
     async def _setup(self, tools: Tools) -> Setup:
-        source, secrets = self.source, dict[str, str]()
-        if source.secrets is not None:
-            try:
-                keys = Keys.read(self.job.settings.secret_key)
-                bound = Bound(
-                    source.organization_id, source.name, source.type, source.config, source.places
-                )
-                secrets, resealed = opened(keys, source.secrets, bound)
-            except SealError as error:
-                raise SourceError("secrets_unreadable", str(error)) from error
-            if resealed is not None:
-                await self.job.pool.call(
-                    Caller(lease=self.job.lease, role="ragdb_worker"), "reseal_source",
-                    returning=dict[str, Any], p_source_id=self.source_id,
-                    p_old_secrets=source.secrets, p_new_secrets=resealed,
-                )  # fmt: skip
+        source = self.source
+        try:
+            secrets, _ = await secrets_of(self.job, self.source_id, source)
+        except SealError as error:
+            raise SourceError("secrets_unreadable", str(error)) from error
         return Setup(source.organization, source.name, source.config, secrets, tools)
 
     async def _read(self, reader: Driver, tools: Tools) -> None:

@@ -147,7 +147,7 @@ async def put_service_desk(
         [who] = await session.call("whoami", returning=_Organization, read_only=True)
         bound = Bound(who.organization_id, data.name, known.type, config, known.places)
         arguments["p_connection_string"] = sealed(
-            state.settings.secret_key, {"url": url}, known.secrets, bound
+            state.settings.current_secret_key(), {"url": url}, known.secrets, bound
         )
     arguments["p_table_mappings"] = Jsonb(data.table_mappings)
     [row] = await session.call("put_sd_connection", returning=ServiceDeskPut, **arguments)

@@ -105,7 +105,7 @@ async def put_data_source(
             known.places if known else [],
         )  # fmt: skip
         arguments["p_secrets"] = sealed(
-            state.settings.secret_key, data.secrets, known.secrets if known else [], bound
+            state.settings.current_secret_key(), data.secrets, known.secrets if known else [], bound
         )
     [stored] = await session.call("put_source", returning=StoredDataSource, **arguments)
     return Response(
