@@ -151,7 +151,7 @@ SUPERFLUOUS = {
     "rollback_embedding_model": (1, "looks whether there is anything to undo"),
     "_confidence": (1, "reads constants of a model, the same for everybody"),
     "_embeds": (1, "is asked about the organization of a row being written"),
-    "_forget_embeddings": (2, "finds the vector of a query by the numbers of its user and its hash"),
+    "_forget_embeddings": (2, "finds a query's vector by the number of its user and by hash"),
     "_forget_model_vectors": (
         2,
         "lists models; what is deleted is so by the number of a chunk deleted",
