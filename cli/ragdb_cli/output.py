@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -92,6 +92,11 @@ class Output:
             table.add_row(*(Text(printable(cell)) for cell in line))
         Console(color_system=None if _is_plain() else "auto").print(table)
 
+    def record(self, fields: Mapping[str, Any]) -> None:
+        """Print one row, a line for each of its fields."""
+        for name, value in fields.items():
+            self.text(f"{name + ':':<17}{self.style(_cell(value))}".rstrip())
+
     @contextmanager
     def status(self, message: str) -> Generator[Callable[[str], None]]:
         """Tell what is going on while the block runs; the value is called with each new step."""
@@ -144,6 +149,8 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType]
+    if isinstance(value, timedelta):
+        return str(timedelta(seconds=round(value.total_seconds())))
     if isinstance(value, datetime):
         return value.astimezone().strftime("%Y-%m-%d %H:%M")
     return str(value)
