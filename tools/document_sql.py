@@ -63,7 +63,8 @@ SECTIONS = {
         "claim_jobs", "begin_worker_context", "heartbeat", "finish_job", "fail_job", "release_job",
         "tick", "begin_sync", "open_source", "reseal_source", "sealed_sources", "changed_items",
         "store_sync", "sweep_sync", "end_sync", "begin_embedding", "finish_embedding",
-        "fail_embedding", "embedding_protocols", "reserve_embedding", "block_embedding",
+        "fail_embedding", "restore_table_vectors", "embedding_protocols", "reserve_embedding",
+        "block_embedding",
     ),
     "Text": (
         "chunk_text", "chunk_markdown", "chunk_recursive", "chunk_sentences", "chunk_table",

@@ -89,8 +89,7 @@ def status(session: Session, name: str) -> None:
     if session.output.is_json:
         session.output.document({**model, "failures": failures, "costs": costs})
         return
-    for field, value in model.items():
-        session.output.text(f"{field:<16}{'' if value is None else value}")
+    session.output.fields(model)
     if failures:
         session.output.table(failures, ("document_id", "chunk_id", "title", "error"))
     if costs:
@@ -179,7 +178,8 @@ def retry(session: Session, name: str) -> None:
     with session.member() as client:
         [row] = client.call("retry_embeddings", p_name=name)
     number = row["retry_embeddings"]
-    _say(session, {"retried": number}, f"{number} chunks are tried again.")
+    said = f"What waits is tried at once, and so are {number} chunks that were given up."
+    _say(session, {"retried": number}, said)
 
 
 @cli.command("compare")

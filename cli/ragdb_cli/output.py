@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -158,6 +158,8 @@ def _cell(value: Any) -> str:
         return ", ".join(map(_cell, value))  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False, default=_plain)
+    if isinstance(value, timedelta):
+        return str(timedelta(seconds=round(value.total_seconds())))
     if isinstance(value, datetime):
         return value.astimezone().strftime("%Y-%m-%d %H:%M")
     return str(value)

@@ -90,10 +90,18 @@ def test_from_registration_to_rollback(home: Home, models: Models, tmp_path: Pat
     assert ragdb.json("model", "list")["models"] == []
 
 
-def test_killed_workers_lose_and_repeat_nothing(home: Home, models: Models, tmp_path: Path) -> None:
-    register(home, models, "--options", '{"batch_size": 4, "concurrency": 2}')
+@pytest.mark.parametrize("in_place", [False, True])
+def test_killed_workers_lose_and_repeat_nothing(
+    home: Home, models: Models, tmp_path: Path, in_place: bool
+) -> None:
+    more: list[str] = []
+    if in_place:
+        models.dimensions = 256
+        [(table,)] = home.ask("select model from ragdb_data.embedding_table_version")
+        more = ["--dimensions", "256", "--table", str(table)]
+    register(home, models, "--options", '{"batch_size": 4, "concurrency": 2}', *more)
     home.ragdb.text("model", "use", "small")
-    number = 240
+    number = 120
     for first in range(0, number, 60):
         documents = [
             {"external_id": str(n), "content": f"Ship number {n} sails."}
@@ -115,7 +123,11 @@ def test_killed_workers_lose_and_repeat_nothing(home: Home, models: Models, tmp_
         until(lambda: status(home)["embedded"] == number)
         until(lambda: status(home)["waiting"] == 0)
     assert kills >= 3
+    # Of a model in place: what it has taken the place of.
     rows = home.ask("select count(*), count(distinct chunk_no) from ragdb_data.model_vector")
     assert rows == [(number, number)]
+    if in_place:
+        rows = home.ask("select count(*) from ragdb_data.chunk_vector where model_no > 0")
+        assert rows == [(number,)]
     # Only what was under way when a worker died is asked for again.
     assert number <= len(models.texts) <= number + kills * 8

@@ -554,6 +554,8 @@ class Recipes:
             "p_error": ("broken", []),
             "p_is_text": (True, [False]),
             "p_seconds": (1.0, []),
+            "fail_embedding p_seconds": (None, [1.0]),
+            "fail_embedding p_error": ("broken", []),
             "p_requests": (1, []),
             "p_tokens": (1, []),
             "p_texts bigint": (1, []),
@@ -571,6 +573,13 @@ class Recipes:
             "register_embedding_model p_name": ("third", ["small"]),
             "register_embedding_model p_url": ("http://127.0.0.1:1", []),
             "_nearest_of_model p_embedding": ("[1,0,0,0,0,0,0,0]", []),
+            # The table's own vectors, and what a model of its space has written over; the last is
+            # there for those alone who drain.
+            **{f"{name} p_model_no": (-1, self.model_nos[:1])
+               for name in ("_nearest_of_table", "_table_vectors")},
+            "_keep_table_vectors p_chunks": chunks,
+            "_table_vectors p_chunks": chunks,
+            "restore_table_vectors p_name": ("third", ["small"]),
         }  # fmt: skip
 
 

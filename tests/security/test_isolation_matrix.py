@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from drain_probe import DRAINED, set_out
 from probes import (
     TIMINGS,
     Looker,
@@ -19,7 +20,7 @@ from probes import (
     table_leaks,
     view_leaks,
 )
-from subjects import BY_NAME, SUBJECTS, Connection, Subject, rolled_back
+from subjects import BY_NAME, DRAINER, SUBJECTS, Connection, Subject, rolled_back
 from world import World, acting, found
 
 Look = Callable[[Subject], Looker]
@@ -50,6 +51,14 @@ def test_views_show_nothing_of_others(subject: Subject, look: Look, count: Count
     views = relations(looker.connection, subject.role, ["ragdb"])
     assert len(views) >= 7
     report(view_leaks(looker, views), 2 * len(views), "isolation, views", count)
+
+
+def test_drains_keep_to_their_organization(world: World, count: Count) -> None:
+    with world.connect() as connection, rolled_back(connection):
+        set_out(connection, world)
+        looker = Looker(connection, world, DRAINER)
+        calls = list(looked_at(looker, DRAINED))
+        report(function_leaks(looker, calls), 2 * len(calls), "isolation, drains", count)
 
 
 @EVERYONE

@@ -9,12 +9,21 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 from catalogue import DEFINERS, RULES
+from drain_probe import DRAINED, set_out
 from identity import answers_go_with_their_documents, identity_holds, operators_work
 from mutants import Mutant, mutants
 from privileges import dump
 from probes import Looker, function_leaks, looked_at, table_leaks, view_leaks
 from queue_probe import queue_works
-from subjects import BY_NAME, OPENED, OPERATORS_ONLY, WORKERS_ONLY, Connection, rolled_back
+from subjects import (
+    BY_NAME,
+    DRAINER,
+    OPENED,
+    OPERATORS_ONLY,
+    WORKERS_ONLY,
+    Connection,
+    rolled_back,
+)
 from test_catalogue import definers
 from test_permissions import NEEDS
 from world import World, acting
@@ -129,7 +138,11 @@ SUPERFLUOUS = {
     "_note_errors": (1, "writes to a run that was found by uuid"),
     "_put_setup": (1, "updates the row of a source that was found by uuid"),
     "_sync_run": (2, "finds a run and its source by uuid"),
-    "restore_table_vectors": (8, "acts on vectors of models that were left; here are none"),
+    "restore_table_vectors": (
+        3,
+        "reads its own row, the first; finds numbers; takes vectors, which no probe compares",
+    ),
+    "_table_only": (1, "looks whether a model of the table's space was ever used"),
     "may_insert on ragdb_data.source_setup": (2, "the table's own policy asks for the permission"),
     "may_update on ragdb_data.source_setup": (2, "the table's own policy asks for the permission"),
     "worker on ragdb_data.source_setup": (
@@ -137,28 +150,19 @@ SUPERFLUOUS = {
         "lets a worker open what it reads; tried with workers, by the tests of sources",
     ),
     "sd_connections": (1, "joins the view of one's own sources by uuid"),
-    "begin_embedding": (
-        10,
-        "works under a worker's lease alone, which opens no other organization",
-    ),
-    "fail_embedding": (3, "works under a worker's lease alone, which opens no other organization"),
-    "_backfill": (5, "works under a worker's lease alone, which opens no other organization"),
-    "_note_coverage": (2, "works under a worker's lease alone, which opens no other organization"),
-    "_store_embeddings": (
-        4,
-        "works under a worker's lease alone, which opens no other organization",
-    ),
+    "begin_embedding": (4, "reads two rows by the number of a model, and one's own is the first"),
+    "_backfill": (2, "locks its own row; vectors in place are of models that all have used alike"),
+    "_store_embeddings": (2, "only locks, and counts vectors to choose where to put them"),
     "begin_query_embedding": (
         2,
         "finds by the caller's own number, and tells whether to embed a query",
     ),
     "drop_embedding_model": (1, "counts organizations, each by its own vectors"),
     "leave_embedding_model": (1, "looks whether its model serves, which here it does for both"),
-    "retry_embeddings": (2, "only hastens what waits"),
     "rollback_embedding_model": (1, "looks whether there is anything to undo"),
     "_confidence": (1, "reads constants of a model, the same for everybody"),
     "_embeds": (1, "is asked about the organization of a row being written"),
-    "_forget_embeddings": (4, "finds by hash and by the numbers of one's own"),
+    "_forget_embeddings": (2, "finds a query's vector by the number of its user and by hash"),
     "_forget_model_vectors": (
         2,
         "lists models; what is deleted is so by the number of a chunk deleted",
@@ -166,9 +170,7 @@ SUPERFLUOUS = {
     "_fuse": (1, "completes cosines of chunks found, by their numbers"),
     "_query_vector": (1, "finds by the caller's own number and the hash of their query"),
     "_queue_embedding": (3, "joins the details of a job by its number"),
-    "_search_model": (1, "finds which model serves, which here is the same for both"),
     "_used_model": (1, "finds a model by name, which here both use"),
-    "_vector_weight": (1, "finds which model serves, which here is the same for both"),
     "ask_finish permission": (1, "ask(), which it calls, requires it as well"),
 }
 
@@ -187,6 +189,10 @@ class Watch:
         self.lookers["other owner"] = Looker(connection, world.mirrored(), BY_NAME["owner"])
         self.world = world
         self.calls = {name: list(looked_at(self.lookers[name])) for name in CALLERS}
+        self.drainer = Looker(connection, world, DRAINER)
+        with rolled_back(connection):
+            set_out(connection, world)
+            self.drained = list(looked_at(self.drainer, DRAINED))
         self.grants = list(granted(connection, "ragdb_service"))
         self.privileges = dump(connection)
         self.definers = definers(connection)
@@ -264,6 +270,10 @@ class Watch:
             for caller in ("admin",) if is_definer else ("owner", "other owner"):
                 calls = [call for call in self.calls[caller] if call.function.name in names]
                 yield from function_leaks(self.lookers[caller], calls)
+            if calls := [call for call in self.drained if call.function.name in names]:
+                with rolled_back(self.connection):
+                    set_out(self.connection, self.world)
+                    yield from function_leaks(self.drainer, calls)
 
     def _people(self) -> Iterator[str]:
         if not identity_holds(self.connection, self.world):

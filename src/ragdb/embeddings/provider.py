@@ -7,7 +7,9 @@ other host. What it says of an error is told in a few words at most, for it may 
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -94,9 +96,15 @@ class _Ollama(msgspec.Struct):
     prompt_eval_count: int = 0
 
 
-def client() -> httpx.AsyncClient:
-    """A client whose connections are used again, batch after batch."""
-    return httpx.AsyncClient(follow_redirects=False)
+def client(url: str = "https:") -> httpx.AsyncClient:
+    """A client for any endpoint, or that of a URL; its connections are used again."""
+    return httpx.AsyncClient(follow_redirects=False, verify=_trust(url.startswith("https:")))
+
+
+@functools.cache
+def _trust(is_needed: bool) -> ssl.SSLContext:
+    """Whom to trust: read once, for that takes longer than to embed a query; else nobody."""
+    return httpx.create_ssl_context() if is_needed else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 async def embed(http: httpx.AsyncClient, provider: Provider, texts: Sequence[str]) -> Embedded:

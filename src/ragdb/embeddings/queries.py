@@ -37,7 +37,7 @@ async def embedded(wanted: Wanted) -> tuple[str, dict[str, Any]]:
     vectors: list[str] = []
     tokens = 0
     try:
-        async with client() as http:
+        async with client(model.url) as http:
             for first in range(0, len(wanted.texts), model.batch_size):
                 texts = wanted.texts[first : first + model.batch_size]
                 found = await embed(http, model, texts)
