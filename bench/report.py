@@ -17,7 +17,8 @@ def tables(document: dict[str, Any]) -> list[Table]:
         found.append(_search(name, world))
         found.append(_recall(name, world))
     makers: Iterable[tuple[str, Callable[[Any], Table]]] = (
-        ("overhead", _overhead), ("throughput", _throughput), ("ingest", _ingest),
+        ("overhead", _overhead), ("throughput", _throughput), ("files", _files),
+        ("ingest", _ingest),
         ("peers", _peers), ("storage", _storage), ("changes", _changes), ("growth", _growth),
     )  # fmt: skip
     found += [make(figures[section]) for section, make in makers if figures.get(section)]
@@ -155,6 +156,18 @@ def _ingest(found: dict[str, Any]) -> Table:
         for section, values in found.items() for name, value in values.items()
     ]  # fmt: skip
     return "Ingest by ragdb, chunking and embedding included", ("figure", "value"), rows
+
+
+def _files(found: dict[str, Any]) -> Table:
+    rows = [
+        [suffix, str(row["files"]), f"{row['bytes'] / 1e6:.2f}", str(row["chunks"]),
+         str(row["documents_per_second"]), str(row["mb_per_second"]),
+         str(row["cpu_ms_per_document"]), str(row["single_ms"])]
+        for suffix, row in found.items()
+    ]  # fmt: skip
+    columns = ("format", "files", "MB", "chunks", "documents/s", "MB/s", "processor ms/document",
+               "one document, ms")  # fmt: skip
+    return "Files, from the folder to documents that are found", columns, rows
 
 
 def _peers(found: dict[str, Any]) -> Table:

@@ -14,6 +14,7 @@ from typing import Any
 from bench import (
     changes,
     corpus,
+    files,
     growth,
     machine,
     overhead,
@@ -28,7 +29,7 @@ from bench.peers.registry import make
 from bench.server import Ragdb, running
 from bench.world import Plan, World, loaded
 
-SECTIONS = ("search", "overhead", "throughput", "ingest", "changes", "growth")
+SECTIONS = ("search", "overhead", "throughput", "files", "ingest", "changes", "growth")
 _WORLD_SECTIONS = ("search", "overhead", "throughput")
 
 
@@ -88,7 +89,8 @@ class Run:
             for plan in self.options.plans:
                 self._world(plan)
         for section, function in (
-            ("ingest", self._ingest), ("changes", self._changes), ("growth", self._growth),
+            ("files", self._files), ("ingest", self._ingest),
+            ("changes", self._changes), ("growth", self._growth),
         ):  # fmt: skip
             if section in wanted:
                 with self._fresh(section) as ragdb:
@@ -186,6 +188,11 @@ class Run:
             self._note_settings(ragdb)
             yield ragdb
         shutil.rmtree(home, ignore_errors=True)
+
+    def _files(self, ragdb: Ragdb) -> dict[str, Any]:
+        folder = self.folder / "files"
+        shutil.rmtree(folder, ignore_errors=True)
+        return files.measure(ragdb, folder, self.options.corpus, self.say)
 
     def _ingest(self, ragdb: Ragdb) -> dict[str, Any]:
         options = self.options

@@ -107,6 +107,11 @@ def _overhead(figures: Figures, _ratio: Mapping[str, float]) -> float | None:
     return max(found) if found else None
 
 
+def _single_file(figures: Figures, _ratio: Mapping[str, float]) -> float | None:
+    found = [row["single_ms"] for row in figures.get("files", {}).values()]
+    return max(found) if found else None
+
+
 def _left(figures: Figures, _ratio: Mapping[str, float]) -> float | None:
     found = _at(figures, "changes", "delete", "found_after")
     return None if found is None else sum(found.values())
@@ -129,6 +134,8 @@ TARGETS = (
            _filtered("recall", min)),
     Target("never_short", "results shorter than asked for", "<=", 0, _short),
     Target("isolation", "cost of row level security and context, the worst", "<=", 0.15, _overhead),
+    Target("single_file", "one file to a document that is found (SC-002), the slowest format, ms",
+           "<", 3000, _single_file),
     Target("bulk_200k", "bulk load of 200k chunks, embedding included, s", "<", 60,
            _figure("ingest", "bulk", "seconds_per_200k")),
     Target("live", "live ingest by one writer, chunks/s, HNSW deferred", ">=", 2000,

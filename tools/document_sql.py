@@ -57,7 +57,7 @@ SECTIONS = {
     "For operators": (
         "create_organization", "organizations", "begin_operator_context", "create_analyst",
         "register_embedding_model", "drop_embedding_model", "check_vector_index",
-        "drop_vector_index", "build_vector_index", "version",
+        "drop_vector_index", "build_vector_index", "analyze_tables", "version",
     ),
     "For workers": (
         "claim_jobs", "begin_worker_context", "heartbeat", "finish_job", "fail_job", "release_job",

@@ -47,10 +47,9 @@ begin
   end if;
 
   if v_fault is not null then
-    raise exception 'The chunk profile has an unknown key or a bad value.'
+    raise exception 'A chunk profile cannot have %.', left(v_fault, 200)
       using errcode    = 'PT422',
             constraint = 'invalid_chunk_profile',
-            detail     = v_fault,
             hint       = 'Keys: chunker (markdown, recursive, sentences or table), size and '
                          'overlap (integers), unit (tokens or characters), separators (strings; '
                          'recursive only).';

@@ -99,23 +99,26 @@ begin
                 order by t.chunk_no
                 limit 1) v) q
      cross join lateral (
-       select count(*) filter (where e.chunk_no = any (array(
-                select i.chunk_no
-                  from ragdb_data.chunk_vector i
-                 where i.org_no = v_org
-                   and i.version = v_version
-                   and i.is_indexed
-                   and i.scope_no = any (v_scopes)
-                 order by i.embedding operator(public.<=>) q.embedding
-                 limit 10)))::float8 / count(*) as share
-         from (select x.chunk_no
-                 from ragdb_data.chunk_vector x
-                where x.org_no = v_org
-                  and x.version = v_version
-                  and x.is_indexed
-                  and x.scope_no = any (v_scopes)
-                order by (x.embedding operator(public.<=>) q.embedding) + 0, x.chunk_no
-                limit 10) e) s;
+       -- Of several at the same distance, as copies are, one is as good as another.
+       select (select count(*)
+                 from (select i.embedding operator(public.<=>) q.embedding as distance
+                         from ragdb_data.chunk_vector i
+                        where i.org_no = v_org
+                          and i.version = v_version
+                          and i.is_indexed
+                          and i.scope_no = any (v_scopes)
+                        order by i.embedding operator(public.<=>) q.embedding
+                        limit 10) f
+                where f.distance <= e.farthest + 0.000001::float8)::float8 / e.vectors as share
+         from (select max(x.distance) as farthest, count(*) as vectors
+                 from (select (t.embedding operator(public.<=>) q.embedding) + 0 as distance
+                         from ragdb_data.chunk_vector t
+                        where t.org_no = v_org
+                          and t.version = v_version
+                          and t.is_indexed
+                          and t.scope_no = any (v_scopes)
+                        order by 1
+                        limit 10) x) e) s;
   end if;
   advice := case
     when is_owned and indexed + waiting > c_small and (2 * waiting > held or recall < 0.95::float8)

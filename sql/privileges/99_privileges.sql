@@ -65,7 +65,8 @@ revoke execute on function
   ragdb.block_embedding(int4, float8),
   ragdb_data._queue_embedding()
   from ragdb_service, ragdb_analyst, ragdb_admin;
-revoke execute on function ragdb.drop_vector_index(), ragdb.build_vector_index()
+revoke execute on function ragdb.drop_vector_index(), ragdb.build_vector_index(),
+  ragdb.analyze_tables()
   from ragdb_service, ragdb_worker, ragdb_analyst, ragdb_admin, ragdb_definer;
 
 grant usage on schema ragdb, ragdb_data

@@ -141,13 +141,14 @@ def test_named_files_that_cannot_be_taken(member: Ragdb, docs: Path) -> None:
     with (docs / "huge.pdf").open("wb") as file:
         file.write(b"%PDF-1.4\n")
         file.truncate(70_000_000)
-    names = ["photo.png", "huge.pdf", "missing.md", "keys.md", "/dev/null"]
+    names = ["photo.png", "huge.pdf", "missing.md", "keys.md", "/dev/null", ""]
     report = member.json("add", *names, cwd=docs, code=1)
     assert errors(report) == {
         "photo.png": "unsupported_format",
         "huge.pdf": "file_too_large",
         "missing.md": "file_not_found",
         "/dev/null": "not_a_file",
+        "": "file_not_found",  # and not the folder one is in
     }
     assert by_path(report)["keys.md"] == "ingested"
 

@@ -31,6 +31,16 @@ def test_search_arguments(installation: Ragdb) -> None:
     assert installation.problem("search", "x", "--workspace", "none") == (4, "workspace_not_found")
 
 
+def test_names_that_are_no_names(installation: Ragdb) -> None:
+    told = installation.json("add", "-", "--source", "", input=b"Said once.", code=1)
+    error = told["files"][0]["error"]
+    assert error["code"] == "data_source_name_check"
+    assert error["message"].startswith("The name of the data source is empty, too long")
+    assert installation.problem("schedule", "put", "", "@daily", "maintain") == (
+        1, "schedule_name_check",
+    )  # fmt: skip
+
+
 def test_unknown_ids(installation: Ragdb) -> None:
     nobody = str(uuid.uuid4())
     assert installation.problem("doc", "show", nobody) == (4, "document_not_found")

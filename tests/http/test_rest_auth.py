@@ -39,6 +39,8 @@ PROTECTED = [
     ("POST", "/api/v1/jobs/17/retry"),
     ("POST", "/api/v1/jobs/retry"),
     ("POST", "/api/v1/dedupe"),
+    ("GET", "/api/v1/chunks"),
+    ("POST", "/api/v1/chunks"),
     ("POST", "/api/v1/rebuild"),
     ("GET", "/api/v1/jobs/17/events"),
     ("GET", "/api/v1/schedules"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -175,3 +176,24 @@ def test_two_organizations_share_nothing(acme: Tenant, globex: Tenant) -> None:
     assert [hit["document_id"] for hit in acme.search("vault code")] == [secret["document_id"]]
     [citation] = globex.ask("What is the vault code?")["citations"]
     assert citation["document_id"] == own["document_id"]
+
+
+def test_chunks_go_out_and_come_in(acme: Tenant, globex: Tenant) -> None:
+    for number in range(5):
+        acme.http.post("/api/v1/documents", json={"content": f"Ship {number} sails."})
+    records: list[dict[str, Any]] = []
+    after: int | None = 0
+    while after is not None:
+        response = acme.http.get("/api/v1/chunks", params={"limit": 2, "after": after}).json()
+        records, after = records + response["records"], response["next"]
+    assert sorted(record["content"] for record in records) == [
+        f"Ship {number} sails." for number in range(5)
+    ]
+    assert len(records[0]["embedding"]) == 256
+    sent = {"records": [*records, {"id": "x"}], "source": "fleet"}
+    done = globex.http.post("/api/v1/chunks", json=sent).json()["documents"]
+    assert [row["status"] for row in done] == ["ingested"] * 5 + ["failed"]
+    assert globex.search("ship 3")[0]["content"] == "Ship 3 sails."
+    problem(globex.http.get("/api/v1/chunks", params={"limit": 0}), 422, "invalid_limit")
+    problem(globex.http.get("/api/v1/chunks", params={"after": -1}), 422, "invalid_request")
+    problem(globex.http.post("/api/v1/chunks", json={"records": 7}), 422, "invalid_request")

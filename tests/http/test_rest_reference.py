@@ -16,7 +16,7 @@ OPERATIONS = {
     "putDocument", "putDocuments", "listDocuments", "getDocument", "replaceDocument",
     "deleteDocument", "recordFeedback", "whoami", "live", "ready",
     "enqueueJob", "listJobs", "getJob", "cancelJob", "retryJob", "watchJob",
-    "retryJobs", "dedupe", "rebuild",
+    "retryJobs", "dedupe", "rebuild", "exportChunks", "importChunks",
     "uploadDocument", "ingestFiles", "getOriginal",
     "listSchedules", "putSchedule", "deleteSchedule", "listQueues",
     "listChunkProfiles", "putChunkProfile", "deleteChunkProfile",

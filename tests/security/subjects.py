@@ -76,7 +76,7 @@ DRAINER = _subject("drainer", "ragdb_owner", *_ALL_OF_ACME, member="admin", leas
 # For operators and workers, whose work spans organizations.
 OPERATORS_ONLY = frozenset(
     {"organizations", "create_organization", "begin_operator_context", "create_analyst",
-     "_register_login", "drop_vector_index", "build_vector_index",
+     "_register_login", "drop_vector_index", "build_vector_index", "analyze_tables",
      "register_embedding_model", "drop_embedding_model"}
 )  # fmt: skip
 WORKERS_ONLY = frozenset(

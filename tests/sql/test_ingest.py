@@ -194,6 +194,37 @@ def test_vector_index_is_built_by_its_owner_alone(acme, database, db):
     assert indexes == (16,)
 
 
+def test_copies_do_not_make_an_index_look_bad(acme, database):
+    """At one distance one neighbour is as good as another: the index would be built for ever."""
+    words = [f"word{number}" for number in range(12)]
+    chance = random.Random(1)
+    acme.put_many([{"content": " ".join(chance.sample(words, 12))} for _ in range(2100)])
+    with Database.connect(database.superuser_url) as connection:
+        owner = partial(connection.call, Caller(role=None, organization="acme"))
+        assert rebuild(owner)
+        assert owner("check_vector_index")[0]["recall"] >= 0.95
+        assert not rebuild(owner)
+
+
+def test_tables_that_have_changed_are_analyzed_by_their_owner(acme, database, db):
+    with pytest.raises(RagdbError) as refused:
+        acme.call("analyze_tables")
+    assert refused.value.problem.code == "permission_denied"
+    acme.put_many(documents(1200))
+    db.execute("select pg_stat_force_next_flush()")
+    with Database.connect(database.superuser_url) as connection:
+        owner = partial(connection.call, Caller(role=None, organization="acme"))
+        done = {row["name"]: row for row in owner("analyze_tables")}
+        assert done["ragdb_data.chunk"]["is_analyzed"]
+        assert not done["ragdb_data.chunk"]["needs_vacuum"]
+        connection.connection.execute("select pg_stat_force_next_flush()")
+        assert "ragdb_data.chunk" not in {row["name"] for row in owner("analyze_tables")}
+    estimate = db.execute(
+        "select reltuples from pg_class where oid = 'ragdb_data.chunk'::regclass"
+    ).fetchone()
+    assert estimate == (1200,)
+
+
 def test_the_owner_builds_the_vector_index_where_that_is_best(acme, database, db):
     acme.put_many(documents(2100))
     assert db.execute("select bool_or(is_indexed) from ragdb_data.chunk_vector").fetchone() == (
