@@ -106,14 +106,6 @@ def test_a_large_batch_never_has_postings_and_is_found_alike(acme, globex, db):
     assert answers(acme) == answers(globex)
 
 
-def test_letters_that_make_pairs_are_told_by_number_as_by_class(db):
-    differing = db.execute(
-        "select i from generate_series(1, 204000) i where i not between 55296 and 57343"
-        " and ragdb_data._is_dense(i) <> (chr(i) ~ ('[' || ragdb_data._dense() || ']'))"
-    ).fetchall()
-    assert differing == []
-
-
 def test_writers_of_one_tenant_do_not_wait_for_each_other(acme, database):
     acme.put("The source is there before they meet.")
     with ExitStack() as stack:
