@@ -25,20 +25,44 @@ $$Every character that is trimmed from the ends of a chunk.
 The whitespace of Unicode and the four ASCII separators, as in Python's str.strip().$$;
 
 
+create or replace function ragdb_data._ascii_words(p_text text)
+  returns int
+  language sql
+  stable
+  parallel safe
+  security invoker
+  -- A capital has one bit less than its small letter: so words that begin with a letter, without
+  -- all letters; then those that begin with a digit, and all but digits and blanks, letters too.
+  return (bit_count(convert_to(upper(p_text collate "C"), 'UTF8'))
+          - bit_count(convert_to(initcap(p_text collate "C"), 'UTF8')))::int
+         + regexp_count(p_text collate "C", '(?:^|[^a-zA-Z0-9])[0-9]')
+         + octet_length(
+             regexp_replace(replace(replace(p_text, ' ', ''), E'\n', ''), '[0-9]+', '', 'g'));
+
+comment on function ragdb_data._ascii_words(text) is
+$$How many words and punctuation marks a text of plain ASCII has, where blanks and newlines are its
+only control characters and spaces: as _tokens() would count them one by one.$$;
+
+
 create or replace function ragdb_data._tokens(p_text text)
   returns int
   language sql
-  immutable
+  stable
   parallel safe
   security invoker
   -- Each match of a regular expression starts its machine anew: runs of letters are matched whole,
   -- and what they have beyond their first eight is counted by itself.
-  return regexp_count(
-           p_text collate "pg_c_utf8",
-           '[^[:space:]\x1c-\x1f[:punct:]\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff'
-           '\U00020000-\U0003ffff]+'
-           '|[[:punct:]\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff'
-           '\U00020000-\U0003ffff]')
+  return case
+           when octet_length(p_text) = length(p_text)
+                and p_text collate "C" !~ '[\x01-\x09\x0b-\x1f\x7f]'
+             then ragdb_data._ascii_words(p_text)
+           else regexp_count(
+                  p_text collate "pg_c_utf8",
+                  '[^[:space:]\x1c-\x1f[:punct:]\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3'
+                  '\uf900-\ufaff\U00020000-\U0003ffff]+'
+                  '|[[:punct:]\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff'
+                  '\U00020000-\U0003ffff]')
+         end
          + regexp_count(
              p_text collate "pg_c_utf8",
              '[^[:space:]\x1c-\x1f[:punct:]\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff'

@@ -49,6 +49,14 @@ create or replace function ragdb_data._markdown_blocks(p_text text)
   set search_path = pg_catalog, pg_temp
 as $$
 declare
+  -- A line that is text and nothing else; after a list item it may still belong to it.
+  c_prose    constant text :=
+    $re$[ \t]*(?:[[:alpha:]"'(\[{.$@%&/!>\\]|[:_*]*[[:alpha:]]|\*{0,2}`{1,2}[^`\n\f]$re$
+    || $re$|\d+(?:[^\d.)\n\f]|[.)][^ \t\n\f])|-{1,2}[[:alpha:]])[^\n\f]*$re$;
+  -- All of what is between two blank lines, and not blank at its end.
+  c_all      constant text := format(
+    '^(?:%s\n)*%1$s[^[:space:]\x1c-\x1f\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f'
+    '\u3000]\Z', c_prose);
   v_space    constant text := ragdb_data._whitespace();
   v_blank    constant text := v_space || E'\ufeff';
   v_text     text := coalesce(p_text, '');
@@ -72,15 +80,7 @@ declare
   v_sole     text;
   v_opens    boolean;                     -- does the line end the block before it,
   v_closes   boolean;                     -- and its own?
-  -- A line that is text and nothing else; after a list item it may still belong to it.
-  c_prose    constant text :=
-    $re$[ \t]*(?:[[:alpha:]"'(\[{.$@%&/!>\\]|[:_*]*[[:alpha:]]|\*{0,2}`{1,2}[^`\n\f]$re$
-    || $re$|\d+(?:[^\d.)\n\f]|[.)][^ \t\n\f])|-{1,2}[[:alpha:]])[^\n\f]*$re$;
-  -- All of what is between two blank lines, and not blank at its end.
-  c_all      constant text := format(
-    '^(?:%s\n)*%1$s[^[:space:]\x1c-\x1f\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f'
-    '\u3000]\Z', c_prose);
-  v_pieces   text[];
+  v_pieces   text[];                      -- what is between two blank lines
   v_piece    text collate "pg_c_utf8";
 begin
   if strpos(v_text, E'\r') > 0 then
@@ -97,13 +97,13 @@ begin
   for v_number in 1 .. coalesce(cardinality(v_pieces), 0) loop
     v_piece := v_pieces[v_number];
 
-    -- Most of what is between blank lines is one paragraph, and need not be read line by line.
     if v_closing is null and left(v_piece, 1) = E'\n' then
       v_piece := substr(v_piece, 2);
       v_char := v_char + 1;
       v_byte := v_byte + 1;
     end if;
 
+    -- Most of them are one paragraph, and need not be read line by line.
     if v_closing is null and (v_list = 0 or left(v_piece, 1) not in (' ', E'\t'))
        and v_piece ~ c_all then
       v_list := 0;
@@ -125,7 +125,7 @@ begin
     foreach v_line in array string_to_array(
       v_piece || case when v_number < cardinality(v_pieces) then E'\n' else '' end, E'\n')
     loop
-      -- Every third line or so.
+      -- Every third line or so is empty.
       if v_line = '' and v_closing is null then
         if v_lines > 0 then
           return next;

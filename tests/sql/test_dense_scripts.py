@@ -106,3 +106,11 @@ def test_a_document_has_a_language_of_its_own(acme):
     acme.put("Los contratos fueron cancelados.", p_language="es")
     assert acme.search("cancelado contrato", p_mode="keyword", p_language="es")
     assert not acme.search("cancelado contrato", p_mode="keyword", p_language="en")
+
+
+def test_letters_that_make_pairs_are_told_by_number_as_by_class(db):
+    differing = db.execute(
+        "select i from generate_series(1, 204000) i where i not between 55296 and 57343"
+        " and ragdb_data._is_dense(i) <> (chr(i) ~ ('[' || ragdb_data._dense() || ']'))"
+    ).fetchall()
+    assert differing == []
