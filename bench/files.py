@@ -29,19 +29,21 @@ from ragdb.reading import SUFFIXES, Common, read
 from tests import sample_files
 
 _PAGES = Path(__file__).parents[1] / "docs"
-_FILES = 40
-"""Made of each format; a bound on those of a corpus."""
 _SINGLE = 10
+"""Files of each format that are also stored one by one."""
 
 Say = Callable[[str], None]
 Page = tuple[str, list[str]]
 """A heading and paragraphs."""
 
 
-def measure(ragdb: Ragdb, folder: Path, corpus: Path | None, say: Say) -> dict[str, Any]:
-    """Rates of each format, and how long a document takes on its own."""
+def measure(
+    ragdb: Ragdb, folder: Path, corpus: Path | None, count: int, say: Say
+) -> dict[str, Any]:
+    """Rates of each format, over `count` files made and at most as many of the corpus, and how
+    long a document takes on its own."""
     figures: dict[str, Any] = {}
-    for suffix, files in sorted(_files(folder, corpus).items()):
+    for suffix, files in sorted(_files(folder, corpus, count).items()):
         key = ragdb.organization(f"files-{suffix}")
         with Database.connect(ragdb.service_url) as database:
             call = partial(database.call, Caller(api_key=key))
@@ -97,14 +99,14 @@ def _of_process(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _files(folder: Path, corpus: Path | None) -> dict[str, list[Path]]:
+def _files(folder: Path, corpus: Path | None, count: int) -> dict[str, list[Path]]:
     folder.mkdir(parents=True)
     words = re.findall(
         r"[A-Za-z]{2,}", " ".join(page.read_text() for page in sorted(_PAGES.glob("*.md")))
     )
     chance = random.Random(1)  # noqa: S311
     made: dict[str, list[Path]] = {}
-    for number in range(_FILES):
+    for number in range(count):
         pages = [_page(chance, words) for _ in range(10)]
         for suffix, content in _made(pages):
             file = folder / f"made-{number}.{suffix}"
@@ -112,7 +114,7 @@ def _files(folder: Path, corpus: Path | None) -> dict[str, list[Path]]:
             made.setdefault(suffix, []).append(file)
     for file in sorted(corpus.rglob("*")) if corpus else ():
         files = made.get(file.suffix[1:].lower())
-        if files is not None and file.is_file() and len(files) < 2 * _FILES:
+        if files is not None and file.is_file() and len(files) < 2 * count:
             files.append(file)
     return made
 

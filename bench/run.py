@@ -192,7 +192,8 @@ class Run:
     def _files(self, ragdb: Ragdb) -> dict[str, Any]:
         folder = self.folder / "files"
         shutil.rmtree(folder, ignore_errors=True)
-        return files.measure(ragdb, folder, self.options.corpus, self.say)
+        count = min(40, max(2, self.options.chunks // 1000))
+        return files.measure(ragdb, folder, self.options.corpus, count, self.say)
 
     def _ingest(self, ragdb: Ragdb) -> dict[str, Any]:
         options = self.options

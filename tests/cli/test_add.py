@@ -185,9 +185,9 @@ def test_jsonl(member: Ragdb, tmp_path: Path) -> None:
     corpus.write_text("\n".join([*map(json.dumps, lines), "{broken", "", '{"text": "The end."}']))
     report = member.json("add", "corpus.jsonl", cwd=corpus.parent, code=1)
     assert errors(report) == {
-        "corpus.jsonl#d4": "invalid_document",
-        "corpus.jsonl#d5": "not_utf8",
-        "corpus.jsonl#d6": "nul_character",
+        "corpus.jsonl line 4": "invalid_document",
+        "corpus.jsonl line 5": "not_utf8",
+        "corpus.jsonl line 6": "nul_character",
         "corpus.jsonl#d1": "duplicate_external_id",
         "corpus.jsonl line 8": "invalid_document",
         "corpus.jsonl line 9": "invalid_json",

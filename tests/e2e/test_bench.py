@@ -79,3 +79,11 @@ def test_what_is_kept_is_reported_again(measured: dict[str, Any], work: Path) ->
     assert text.endswith("<!-- end of quick -->\nAfter.\n")
     assert "Old." not in text
     assert f"| 500 | hybrid | {p50:.2f}" in text
+
+
+def test_files_of_every_format_become_documents(work: Path) -> None:
+    found = json.loads(bench(work, "--only", "files", "--json"))["figures"]["files"]
+    assert {"pdf", "docx", "pptx", "xlsx", "html", "eml", "epub", "odt", "rtf", "csv"} < set(found)
+    for figures in found.values():
+        assert figures["failed"] == 0 and figures["chunks"] >= figures["files"] >= 2
+        assert figures["documents_per_second"] > 0 and figures["mb_per_second"] > 0

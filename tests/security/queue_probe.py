@@ -17,6 +17,7 @@ def queue_works(connection: Connection, world: World) -> bool:
         probe(connection, world)
         for probe in (
             _claims_are_single, _least_is_first, _reports_stay_with_their_job,
+            _files_go_with_their_job,
             _only_what_is_due_comes_back, _schedules_make_their_own, _contexts_are_their_owners,
             _chunks_wait_for_their_own_model,
         )
@@ -111,6 +112,19 @@ def _reports_stay_with_their_job(connection: Connection, world: World) -> bool:
             " where message = 'only here' or result = '\"only here\"' or error = 'or here'"
         )
         return _rows(connection, said) == [(2,)]
+
+
+def _files_go_with_their_job(connection: Connection, world: World) -> bool:
+    files = "select distinct org_no, job_no from ragdb_data.upload where job_no is not null"
+    with rolled_back(connection):
+        jobs = _as_worker(
+            connection,
+            "select org_no, job_no, token from ragdb.claim_jobs(p_limit => 1000)"
+            " where kind = 'ingest_files'",
+        )
+        before = set(_rows(connection, files))
+        _as_worker(connection, _LEASE.format("finish_job", "null"), *jobs[0])
+        return before - set(_rows(connection, files)) == {tuple(jobs[0][:2])}
 
 
 def _only_what_is_due_comes_back(connection: Connection, world: World) -> bool:

@@ -34,6 +34,14 @@ def enqueue_jobs(populator: Populator, party: Party) -> None:
         party.ids[f"upload/{member}"] = _leave_file(populator, party, member)
     _enqueue(populator, party, "admin", populator.word(f"{party.domain}/admin"),
              p_idempotency_key="twice")  # fmt: skip
+    # Left before she became a viewer, who may not take it away.
+    populator.connection.execute(
+        "insert into ragdb_data.upload (org_no, id, piece_no, user_no, content)"
+        " select m.org_no, gen_random_uuid(), 0, m.user_no, 'Common'"
+        " from ragdb_data.app_user u join ragdb_data.membership m using (user_no)"
+        " where u.email = %s",
+        (party.emails["vera"],),
+    )
     party.ids["schedule"] = populator.word(party.domain)
     for name in (party.ids["schedule"], "nightly"):
         schedule = populator.call(
