@@ -128,7 +128,7 @@ def add(path: Path, home: Path) -> Counter[str]:
     postmaster = int((home / "data" / "postmaster.pid").read_text().split()[0])
     environment = {**os.environ, "RAGDB_HOME": str(home)}
     process = subprocess.Popen([PROGRAM, "add", "--quiet", path], env=environment)
-    peaks: Counter[str] = Counter()
+    peaks, said = Counter[str](), time.monotonic()
     while process.poll() is None:
         tree = children()
         readers, server = below(process.pid, tree), below(postmaster, tree)
@@ -137,6 +137,9 @@ def add(path: Path, home: Path) -> Counter[str]:
                 anonymous, resident = memory(pid)
                 peaks[name] = max(peaks[name], anonymous)
                 peaks[f"{name} resident"] = max(peaks[f"{name} resident"], resident)
+        if time.monotonic() > said + 60:
+            said = time.monotonic()
+            print(f"so far: {dict(peaks)}", file=sys.stderr)
         time.sleep(_PAUSE)
     if process.returncode:
         raise SystemExit(f"ragdb add ended with {process.returncode}.")

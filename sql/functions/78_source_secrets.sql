@@ -17,7 +17,6 @@ as $$
     join ragdb_data.organization o on o.org_no = s.org_no
     join ragdb_data.source_type t on t.type = s.type
     join ragdb_data.source_setup u on u.org_no = s.org_no and u.source_no = s.source_no
-   where s.org_no = ragdb.current_org_no()
 $$;
 
 comment on function ragdb.open_source(uuid) is

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
 
 import psycopg
 import pytest
@@ -89,15 +94,45 @@ def test_a_cancelled_refresh_is_gone_on_with(member: Ragdb, tmp_path: Path) -> N
         assert counts(refresh(member, "ships")) == {"seen": 800, "unchanged": 800}
 
 
+@contextmanager
+def rest(ragdb: Ragdb) -> Generator[Callable[[str], dict[str, Any]]]:
+    """The REST service for as long as the block runs: what it answers to a POST."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = ragdb.start("serve", "--port", str(port))
+    key = {"Authorization": f"Bearer {ragdb.variables['RAGDB_API_KEY']}"}
+
+    def post(path: str) -> dict[str, Any]:
+        request = Request(f"http://127.0.0.1:{port}{path}", b"", key, method="POST")
+        with urlopen(request) as response:
+            return json.load(response)
+
+    def is_ready() -> bool:
+        assert process.poll() is None
+        try:
+            urlopen(f"http://127.0.0.1:{port}/health/ready").close()
+        except URLError:
+            return False
+        return True
+
+    try:
+        until(is_ready)
+        yield post
+    finally:
+        process.terminate()
+        process.communicate()
+
+
 def test_a_cancelled_refresh_can_be_retried_or_begun_anew(member: Ragdb, tmp_path: Path) -> None:
-    """By `ragdb jobs retry`; and after a change of the source from its beginning."""
+    """Over REST; then retried, and after a change of the source read from its beginning."""
     service = Held([record(n, modified="2026-01-01") for n in range(200)], size=20, page=6)
-    with serving(service) as base, reading(member, tmp_path / "log"):
+    with serving(service) as base, reading(member, tmp_path / "log"), rest(member) as post:
         add(member, "ships", "api", paged(base, 20))
         for again in ("retry", "change"):
             job = member.json("source", "refresh", "ships", "--full")["job_id"]
             assert service.asked_for.wait(120)
-            member.text("jobs", "cancel", job)
+            post(f"/api/v1/jobs/{job}/cancel")
             until(lambda: job_of(member, job)["status"] == "cancelled")  # noqa: B023
             service.may_go.set()
             if again == "retry":

@@ -69,7 +69,7 @@ def test_a_source_from_put_to_deleted(
 
     with Database.connect(shared.superuser_url) as superuser:
         rows = superuser.connection.execute(
-            "select s::text || convert_from(s.secrets, 'latin1') as stored"
+            "select s::text || encode(s.secrets, 'escape') as stored"
             " from ragdb_data.source_setup s"
         ).fetchall()
     assert rows and all("t0ken" not in row["stored"] for row in rows)
