@@ -12,7 +12,7 @@ import pytest
 from runner import Ragdb
 from test_worker import Home, until, working
 
-from embedding_server import POISON, Models, serving
+from embedding_server import POISON, Models, Request, serving
 
 
 @pytest.fixture
@@ -108,21 +108,25 @@ def test_killed_workers_lose_and_repeat_nothing(
             for n in range(first, first + 60)
         ]
         home.call("put_documents", p_documents=json.dumps(documents))
-    kills = 0
-    models.before = lambda request: time.sleep(0.05)
+    kills = 4
+    most = [0]
+
+    def held(request: Request) -> None:
+        while len(models.requests) > most[0]:
+            time.sleep(0.02)
+
+    models.before = held
     chance = random.Random(7)
-    while status(home)["embedded"] != number and kills < 6:
+    for _ in range(kills):
+        most[0] = len(models.requests) + chance.randint(2, 5)
         with working(home.ragdb, tmp_path / "log") as worker:
-            enough = len(models.requests) + chance.randint(2, 6)
-            while len(models.requests) < enough and status(home)["embedded"] != number:
-                time.sleep(0.02)
+            until(lambda: len(models.requests) > most[0])
             worker.kill()
-        kills += 1
         home.expire()
+    most[0] = 1000
     with working(home.ragdb, tmp_path / "log"):
         until(lambda: status(home)["embedded"] == number)
         until(lambda: status(home)["waiting"] == 0)
-    assert kills >= 3
     # Of a model in place: what it has taken the place of.
     rows = home.ask("select count(*), count(distinct chunk_no) from ragdb_data.model_vector")
     assert rows == [(number, number)]
