@@ -22,14 +22,15 @@ create or replace function ragdb_data._seal(
   set work_mem = '128MB'
 as $$
 declare
-  c_sample constant int4 := 4;
+  c_sample constant int4 := 8;
   v_org int4 := ragdb.current_org_no();
   v_segment_no int4;
   v_n float8;
   v_length float8;
   v_own_length int8;
   v_others int4[];
-  v_sampled float8;
+  v_own float8;
+  v_other float8;
 begin
   -- Rows are found by ranges of one value in their order, as in put_documents(): a table that was
   -- never analyzed would be read from end to end for each segment.
@@ -48,14 +49,16 @@ begin
     from ragdb_data.segment s
    where s.org_no = v_org and s.scope_no = p_scope_no;
   v_n := v_n + p_waiting;
-  select array_agg(o.segment_no), coalesce(sum(o.chunks), 0)
-    into v_others, v_sampled
+  -- How many chunks of the scope each one here, and each one of the sample, stands for: a book has
+  -- words of its own, which would otherwise be taken for as frequent in all the others.
+  select array_agg(o.segment_no), (v_n - cardinality(p_chunks)) / sum(o.chunks)
+    into v_others, v_other
     from (select s.segment_no, s.chunks
             from ragdb_data.segment s
            where s.org_no = v_org and s.scope_no = p_scope_no
            order by hashint4(s.segment_no)
            limit c_sample) o;
-  v_sampled := v_sampled + cardinality(p_chunks);
+  v_own := case when v_others is null then v_n / cardinality(p_chunks) else 1 end;
 
   insert into ragdb_data.segment (org_no, scope_no, chunks, length, scope_chunks)
   values (v_org, p_scope_no, cardinality(p_chunks), v_own_length, v_n)
@@ -95,7 +98,7 @@ begin
            ln(1 + (v_n - f.df + 0.5::float8) / (f.df + 0.5::float8)) * 2.2::float8 as weight
       from (select t.term, count(*) as df from tf t group by t.term) o
       left join other r on r.term = o.term
-     cross join lateral (select (o.df + coalesce(r.df, 0)) * v_n / v_sampled as df) f)
+     cross join lateral (select v_own * o.df + coalesce(v_other * r.df, 0) as df) f)
   insert into ragdb_data.segment_posting (org_no, scope_no, segment_no, term, df, impacts)
   select v_org, p_scope_no, v_segment_no, t.term, count(*),
          ('{' || string_agg(t.position || ':' || (f.weight * t.tf / (t.tf + t.norm))::float4, ',')
@@ -110,8 +113,8 @@ comment on function ragdb_data._seal(int4, int8[], int4) is
 $$Make a segment of at most 4,000 chunks of a scope, which need no postings.
 
 impacts: idf * 2.2 tf / (tf + .3 + .9 length / average length), positions from 1. p_waiting: chunks
-of the scope still to be sealed. idf is estimated from this segment and four others, so that sealing
-costs the same however many there are; the best chunks are scored again with the true one.$$;
+of the scope still to be sealed. idf is estimated from this segment and eight others, so that
+sealing costs the same however many there are; the best are scored again with the true one.$$;
 
 create or replace function ragdb_data._drop_postings(p_scope_no int4, p_chunks int8[])
   returns void
