@@ -175,23 +175,23 @@ declare
   v_stale int4[];
   v_small int4[] := '{}';
   v_merged int4[] := '{}';
-  v_gathered int4 := p_tail % c_size;
+  v_gathered int4;
 begin
-  v_stale := array(
-    select s.segment_no
-      from ragdb_data.segment s
-      left join (select (d.slot_no / 4096)::int4 as segment_no, count(*) as dead
-                   from ragdb_data.dead_chunk d
-                  where d.org_no = v_org and d.scope_no = p_scope_no and d.slot_no is not null
-                  group by 1) d on d.segment_no = s.segment_no
-     where s.org_no = v_org
-       and s.scope_no = p_scope_no
-       and (10 * d.dead > s.chunks
-            or 2 * s.scope_chunks < p_tail + (select sum(o.chunks)
-                                                from ragdb_data.segment o
-                                               where o.org_no = v_org
-                                                 and o.scope_no = p_scope_no))
-     order by s.segment_no);
+  select coalesce(array_agg(s.segment_no order by s.segment_no), '{}'),
+         (p_tail + coalesce(sum(s.chunks), 0)) % c_size
+    into v_stale, v_gathered
+    from ragdb_data.segment s
+    left join (select (d.slot_no / 4096)::int4 as segment_no, count(*) as dead
+                 from ragdb_data.dead_chunk d
+                where d.org_no = v_org and d.scope_no = p_scope_no and d.slot_no is not null
+                group by 1) d on d.segment_no = s.segment_no
+   where s.org_no = v_org
+     and s.scope_no = p_scope_no
+     and (10 * d.dead > s.chunks
+          or 2 * s.scope_chunks < p_tail + (select sum(o.chunks)
+                                              from ragdb_data.segment o
+                                             where o.org_no = v_org
+                                               and o.scope_no = p_scope_no));
   for v_segment in
     select s.segment_no, s.chunks
       from ragdb_data.segment s
@@ -207,13 +207,13 @@ begin
     end if;
     v_gathered := v_gathered + v_segment.chunks;
   end loop;
-  return v_stale || case when cardinality(v_merged) > 1 or p_tail > 0 then v_merged else '{}' end;
+  return v_stale || v_merged;
 end;
 $$;
 
 comment on function ragdb_data._stale_segments(int4, int4) is
 $$Segments of a scope to make anew: a tenth of them dead, of half the scope's present size when they
-were sealed, or no larger than the smaller ones and p_tail chunks together.
+were sealed, or no larger than these, the smaller ones and p_tail chunks together.
 
 So the sizes of those that are not full grow like powers of two; a chunk is sealed a few times.$$;
 
