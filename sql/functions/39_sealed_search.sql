@@ -1,5 +1,5 @@
--- Searching segments: the greatest sums of impacts. What they are is told in 39_segments.sql; how the
--- best are found of what a filter let through, in 39_sealed_filters.sql.
+-- Searching segments: the greatest sums of impacts. What they are is told in 39_segments.sql; how
+-- the best are found of what a filter let through, in 39_sealed_filters.sql.
 --
 -- What costs is not the sums but taking the best out of them, chunk by chunk. So a few segments,
 -- drawn by a hash of their numbers, tell how high a score must be to be among the best of all, with

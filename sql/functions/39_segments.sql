@@ -23,14 +23,15 @@ create or replace function ragdb_data._seal(
   set work_mem = '128MB'
 as $$
 declare
-  c_sample constant int4 := 4;
+  c_sample constant int4 := 8;
   v_org int4 := ragdb.current_org_no();
   v_segment_no int4;
   v_n float8;
   v_length float8;
   v_own_length int8;
   v_others int4[];
-  v_sampled float8;
+  v_own float8;
+  v_other float8;
 begin
   -- Rows are found by ranges of one value in their order, as in put_documents(): a table that was
   -- never analyzed would be read from end to end for each segment.
@@ -49,14 +50,16 @@ begin
     from ragdb_data.segment s
    where s.org_no = v_org and s.scope_no = p_scope_no;
   v_n := v_n + p_waiting;
-  select array_agg(o.segment_no), coalesce(sum(o.chunks), 0)
-    into v_others, v_sampled
+  -- How many chunks of the scope each one here, and each one of the sample, stands for: a book has
+  -- words of its own, which would otherwise be taken for as frequent in all the others.
+  select array_agg(o.segment_no), (v_n - cardinality(p_chunks)) / sum(o.chunks)
+    into v_others, v_other
     from (select s.segment_no, s.chunks
             from ragdb_data.segment s
            where s.org_no = v_org and s.scope_no = p_scope_no
            order by hashint4(s.segment_no)
            limit c_sample) o;
-  v_sampled := v_sampled + cardinality(p_chunks);
+  v_own := case when v_others is null then v_n / cardinality(p_chunks) else 1 end;
 
   insert into ragdb_data.segment (org_no, scope_no, chunks, length, scope_chunks)
   values (v_org, p_scope_no, cardinality(p_chunks), v_own_length, v_n)
@@ -96,7 +99,7 @@ begin
            ln(1 + (v_n - f.df + 0.5::float8) / (f.df + 0.5::float8)) * 2.2::float8 as weight
       from (select t.term, count(*) as df from tf t group by t.term) o
       left join other r on r.term = o.term
-     cross join lateral (select (o.df + coalesce(r.df, 0)) * v_n / v_sampled as df) f)
+     cross join lateral (select v_own * o.df + coalesce(v_other * r.df, 0) as df) f)
   insert into ragdb_data.segment_posting (org_no, scope_no, segment_no, term, df, impacts)
   select v_org, p_scope_no, v_segment_no, t.term, count(*),
          ('{' || string_agg(t.position || ':' || (f.weight * t.tf / (t.tf + t.norm))::float4, ',')
@@ -111,8 +114,8 @@ comment on function ragdb_data._seal(int4, int8[], int4) is
 $$Make a segment of at most 4,000 chunks of a scope, which need no postings.
 
 impacts: idf * 2.2 tf / (tf + .3 + .9 length / average length), positions from 1. p_waiting: chunks
-of the scope still to be sealed. idf is estimated from this segment and four others, so that sealing
-costs the same however many there are; the best chunks are scored again with the true one.$$;
+of the scope still to be sealed. idf is estimated from this segment and eight others, so that
+sealing costs the same however many there are; the best are scored again with the true one.$$;
 
 create or replace function ragdb_data._drop_postings(p_scope_no int4, p_chunks int8[])
   returns void
@@ -173,23 +176,23 @@ declare
   v_stale int4[];
   v_small int4[] := '{}';
   v_merged int4[] := '{}';
-  v_gathered int4 := p_tail % c_size;
+  v_gathered int4;
 begin
-  v_stale := array(
-    select s.segment_no
-      from ragdb_data.segment s
-      left join (select (d.slot_no / 4096)::int4 as segment_no, count(*) as dead
-                   from ragdb_data.dead_chunk d
-                  where d.org_no = v_org and d.scope_no = p_scope_no and d.slot_no is not null
-                  group by 1) d on d.segment_no = s.segment_no
-     where s.org_no = v_org
-       and s.scope_no = p_scope_no
-       and (10 * d.dead > s.chunks
-            or 2 * s.scope_chunks < p_tail + (select sum(o.chunks)
-                                                from ragdb_data.segment o
-                                               where o.org_no = v_org
-                                                 and o.scope_no = p_scope_no))
-     order by s.segment_no);
+  select coalesce(array_agg(s.segment_no order by s.segment_no), '{}'),
+         (p_tail + coalesce(sum(s.chunks), 0)) % c_size
+    into v_stale, v_gathered
+    from ragdb_data.segment s
+    left join (select (d.slot_no / 4096)::int4 as segment_no, count(*) as dead
+                 from ragdb_data.dead_chunk d
+                where d.org_no = v_org and d.scope_no = p_scope_no and d.slot_no is not null
+                group by 1) d on d.segment_no = s.segment_no
+   where s.org_no = v_org
+     and s.scope_no = p_scope_no
+     and (10 * d.dead > s.chunks
+          or 2 * s.scope_chunks < p_tail + (select sum(o.chunks)
+                                              from ragdb_data.segment o
+                                             where o.org_no = v_org
+                                               and o.scope_no = p_scope_no));
   for v_segment in
     select s.segment_no, s.chunks
       from ragdb_data.segment s
@@ -205,13 +208,13 @@ begin
     end if;
     v_gathered := v_gathered + v_segment.chunks;
   end loop;
-  return v_stale || case when cardinality(v_merged) > 1 or p_tail > 0 then v_merged else '{}' end;
+  return v_stale || v_merged;
 end;
 $$;
 
 comment on function ragdb_data._stale_segments(int4, int4) is
 $$Segments of a scope to make anew: a tenth of them dead, of half the scope's present size when they
-were sealed, or no larger than the smaller ones and p_tail chunks together.
+were sealed, or no larger than these, the smaller ones and p_tail chunks together.
 
 So the sizes of those that are not full grow like powers of two; a chunk is sealed a few times.$$;
 

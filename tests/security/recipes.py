@@ -196,6 +196,7 @@ class Recipes:
             ],
             "_fuse": [{"p_sealed_chunks": [*range(1, 30)]}],
             "_sealed_candidates": [{"p_chunks": [*range(1, 30)]}],
+            "_sealed_among": [{"p_chunks": [*range(1, 30)]}],
             "_rewrite_body": [{"p_body_no": self.world.acme.items[0].body_no} for _ in cited],
             "_seal": [{"p_chunks": [*range(1, 30)]}],
             "_nearest": [{"p_matching": 20_000, "p_depth": 3}],

@@ -103,6 +103,16 @@ def test_small_segments_are_merged(acme, db):
     assert sizes[-1] == [4_000]
 
 
+def test_segments_of_one_size_are_merged_though_none_is_as_small_as_the_rest(acme, db):
+    """What is sealed as it is written comes in sizes of its own."""
+    for size in (600, 700, 800, 900):
+        acme.put_many([{"content": f"{size} {n} word{n % 7}"} for n in range(size)])
+    segments = "select chunks from ragdb_data.segment order by chunks"
+    assert db.execute(segments).fetchall() == [(600,), (700,), (800,), (900,)]
+    done(acme)
+    assert db.execute(segments).fetchall() == [(3_000,)]
+
+
 def test_sealing_beside_deletes_and_searches(library, database):
     """Readers see no hole and no ghost while another session seals and a third deletes."""
     ids = [d["document_id"] for d in library.read("documents")][:200]

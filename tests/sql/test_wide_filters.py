@@ -109,3 +109,23 @@ def test_deleted_documents_pass_no_filter(library, db):
     assert len(after) == 20
     assert not gone & {chunk for chunk, _ in after}
     assert {chunk for chunk, _ in after} <= matching(db)
+
+
+def test_a_query_at_odds_with_a_wide_filter_is_asked_for_more(library):
+    """Of the best chunks a fifth matches, of all chunks more than half."""
+    library.put_many(
+        [
+            {"content": f"zebra number {n}", "metadata": {"half": 2 if n % 5 else 0}}
+            for n in range(640)
+        ]
+    )
+    every = library.search("zebra", p_mode="keyword", p_limit=1000)
+    right = [row for row in every if int(row["content"].split()[-1]) % 5 == 0]
+    assert len(right) == 128
+    assert strategy(library, "zebra", WIDE) == "candidates"
+    for mode in ("keyword", "hybrid"):
+        rows = library.search("zebra", p_mode=mode, p_limit=20, p_filters=WIDE)
+        assert len(rows) == 20
+        assert {row["chunk_id"] for row in rows} <= {row["chunk_id"] for row in right}
+    best = library.search("zebra", p_mode="keyword", p_limit=20, p_filters=WIDE)
+    assert [row["score"] for row in best] == [row["score"] for row in right[:20]]
