@@ -39,4 +39,9 @@ def cli(session: Session, workspace: str | None, dataset: str | None, apply: boo
         f" {tuned['ndcg_after']:.4f} after; {tuned['difference']:+.4f}"
         f" ({tuned['ci'][0]:+.4f} to {tuned['ci'][1]:+.4f})"
     )
-    output.note("Applied." if apply else "Nothing was changed; apply them with --apply.")
+    if apply:
+        output.note("Applied.")
+    elif tuned["ci"][0] > 0:
+        output.note("Nothing was changed; apply them with --apply.")
+    else:
+        output.note("Nothing was changed, and no gain is certain: the weights in force will do.")

@@ -140,7 +140,7 @@ begin
   end loop;
   if cardinality(unwanted) > p_few then
     wanted := array(
-      select c.chunk_no
+      select u.chunk_no
         from (select p.chunk_no
                 from ragdb_data.posting p
                where p.org_no = p_org_no and p.term = 0 and p.scope_no = any (p_scopes)
@@ -150,8 +150,11 @@ begin
                where s.org_no = p_org_no and s.scope_no = any (p_scopes)
               except
               select unnest(unwanted)) u
-        join ragdb_data.chunk c on c.org_no = p_org_no and c.chunk_no = u.chunk_no
-       where p_bodies is null or c.body_no in (select unnest(p_bodies)));
+       where p_bodies is null
+          or exists (select from ragdb_data.chunk c
+                      where c.org_no = p_org_no
+                        and c.chunk_no = u.chunk_no
+                        and c.body_no = any (p_bodies)));
     unwanted := null;
   end if;
 end;

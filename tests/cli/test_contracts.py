@@ -47,7 +47,12 @@ def test_explain(filled: Ragdb) -> None:
     assert explained["trace"]["chunks_in_scope"] == 3
     assert [row["rank"] for row in explained["results"]] == [1, 2, 3]
     assert explained["results"][0]["confidence"] > 0.5
-    assert "confidence" in filled.text("search", "rotate keys", "--explain")
+    told = filled.text("search", "rotate zebras", "--explain")
+    assert "confidence" in told
+    assert "has rotate" in told
+    assert "lacks zebras" in told
+    told = filled.run("search", '"purple zebras"')
+    assert "searched for as words" in told.stderr
     assert filled.problem("search", "x", "--explain", "--offset", "1") == (2, "usage")
 
 
@@ -247,7 +252,7 @@ def test_version(installation: Ragdb) -> None:
 
 def test_search_options(filled: Ragdb) -> None:
     every = filled.json("search", "rotate keys")["results"]
-    assert filled.json("search", '"no such phrase" keys')["results"] == []
+    assert filled.json("search", '+"no such phrase" keys')["results"] == []
     chosen = filled.json(
         "search", "rotate keys", "--also", "change keys", "--also", "key policy",
         "--diversity", "0.2", "--per-document", "1", "--distinct", "--min-score", "0.01",

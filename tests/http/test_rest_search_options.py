@@ -32,6 +32,18 @@ def test_options(library: Tenant) -> None:
     problem(response, 422, "invalid_boosts")
 
 
+def test_what_was_done_otherwise_than_asked(library: Tenant) -> None:
+    def notices(query: str) -> list[str]:
+        response = library.http.post("/api/v1/search", json={"query": query})
+        assert response.status_code == 200
+        return response.json()["notices"]
+
+    [notice] = notices('lunch "served at midnight"')
+    assert "phrases" in notice
+    assert notices('lunch "served at noon"') == []
+    assert notices('When is lunch "served at midnight"?') == []
+
+
 def test_did_you_mean(library: Tenant) -> None:
     asked = {"query": "kuberntees", "mode": "keyword"}
     found = library.http.post("/api/v1/search", json=asked).json()
@@ -78,6 +90,7 @@ def test_explanations(library: Tenant) -> None:
     explained = response.json()
     assert [word["word"] for word in explained["trace"]["words"]] == ["vault", "keys"]
     best, other = explained["results"]
+    assert best["words"]["keys"] > 0
     assert (best["rank"], best["title"]) == (1, "Key policy")
     assert (other["rank"], other["chunk_id"]) == (None, lunch["chunk_id"])
     assert "score higher" in other["reason"]

@@ -174,10 +174,16 @@ class Recipes:
             ],
             "_phrase_terms": [{"p_phrase": "keys rotate"}],
             "_resolve_phrases": [
-                {"p_phrases": phrases, "p_excluded": excluded, "p_chunks": None}
+                {
+                    "p_phrases": phrases, "p_required": None, "p_excluded": excluded,
+                    "p_chunks": None, "p_bodies": None,
+                }
                 for phrases, excluded in ((["keys rotate"], None), (None, ["vault"]))
             ] + [
-                {"p_phrases": None, "p_excluded": ["vault"], "p_chunks": None, "p_few": 0}
+                {
+                    "p_phrases": None, "p_required": None, "p_excluded": ["vault"],
+                    "p_chunks": None, "p_bodies": None, "p_few": 0,
+                }
             ],
             "_surroundings": [{"p_chunk_no": n, "p_section": False} for n in range(1, 30)],
             "_why_not": [{"p_filters": '{"label": "none"}', "p_workspace": None}],
@@ -476,6 +482,7 @@ class Recipes:
             "p_both_ways": (True, []),
             "p_phrase": ("keys rotate", asked),
             "p_phrases": (["keys rotate"], [[text] for text in asked]),
+            "p_required": (None, [[text] for text in asked]),
             "p_excluded": (None, [[text] for text in asked]),
             "p_term_weights": (None, []),
             "explain_search p_document": ids,
@@ -515,6 +522,7 @@ class Recipes:
             "p_queries": ([QUESTION, "vault"], []),
             "p_grades": (json.dumps([{"one": 1}, {"two": 1}]), []),
             "p_words": (["vault", "key"], []),
+            "_word_scores p_words": ('[{"word": "keys", "idf": 1.5}, {"word": "vault"}]', []),
             "p_version": (1, [2]),
             "p_texts": (["vault", "key"], []),
             "p_titles": (["A", "B"], []),
@@ -586,6 +594,8 @@ class Recipes:
 
 def _judged(item: Item) -> dict[str, Any]:
     return {"query_id": "1", "query": QUESTION, "documents": {item.fields["p_external_id"]: 1}}
+
+
 def ranked(chunk_nos: list[int]) -> str:
     """Chunks as the later stages of the ranking pass them on."""
     rows = ",".join(f'"({chunk_no},1,,,,,,,,,,)"' for chunk_no in chunk_nos)

@@ -89,6 +89,7 @@ SUPERFLUOUS = {
     "_ranking_weights": (1, "reads weights by the numbers of one's own scopes"),
     "_stored_run": (1, "finds a run by uuid, or one's own newest"),
     "_workspace_scope": (1, "finds the scope of a workspace that is one's own row"),
+    "_resolve_phrases": (2, "narrows down numbers that were found within the organization"),
     "_is_copy": (4, "joins either chunk twice, by its vector and by its words"),
     "_embed_chunks": (
         5,
