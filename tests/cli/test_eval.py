@@ -12,6 +12,8 @@ import psycopg
 import pytest
 from runner import Ragdb
 
+from ragdb.evaluation import EvaluationSet
+
 METRICS = ("ndcg@10", "recall@10", "recall@100", "mrr", "map")
 
 
@@ -65,6 +67,21 @@ def test_a_set_is_measured_and_cleared_away(member: Ragdb, folder: Path) -> None
     header, row = (line.split("\t") for line in text.splitlines())
     assert header == ["mode", *METRICS, "ndcg@10 95 %"]
     assert row[:2] == ["keyword", "1.0000"]
+
+
+def test_the_language_is_that_of_most_texts(tmp_path: Path) -> None:
+    german = "Die alten Häuser am Marktplatz wurden von Zimmerleuten aus der Stadt gebaut. " * 3
+    english = "The old houses of the market were built by carpenters who came from town. " * 3
+    for name, texts, language in (
+        ("most", [german, german, english, "kurz"], "german"),
+        ("short", ["kurz"], "english"),
+    ):
+        folder = tmp_path / name
+        folder.mkdir()
+        lines = [json.dumps({"_id": str(n), "text": text}) for n, text in enumerate(texts)]
+        (folder / "corpus.jsonl").write_text("\n".join(lines))
+        assert EvaluationSet(folder).spoken() == language
+        assert EvaluationSet(folder, "es").spoken() == "es"
 
 
 def test_a_set_that_is_kept_is_found_loaded(member: Ragdb, folder: Path) -> None:
