@@ -208,8 +208,11 @@ def test_a_service_desk_on_postgresql(
         shown = member.run(*command, "--json").stdout
         assert "reader" not in shown and "gehe" not in shown
     # Sources of other tests in this installation have addresses of their own.
-    dumped = str(rows(member, "select u.* from ragdb_data.source_setup u join ragdb_data.data_source"
-                              " s using (org_no, source_no) where s.type = 'servicedesk'"))  # fmt: skip
+    setups = (
+        "select u.* from ragdb_data.source_setup u"
+        " join ragdb_data.data_source s using (org_no, source_no) where s.type = 'servicedesk'"
+    )
+    dumped = str(rows(member, setups))
     assert "gehe" not in dumped and "127.0.0.1" not in dumped and "gehe" not in worker()
 
 
