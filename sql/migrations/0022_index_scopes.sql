@@ -1,4 +1,4 @@
--- depends: 0020_keep_postings_in_rows
+-- depends: 0021_serve_in_place
 -- Filters turn bodies into chunks and chunks into slots by the thousand. With the scope in these
 -- indexes the policies are answered by them too, and the tables, one of them that of the texts, are
 -- not visited.

@@ -1,4 +1,4 @@
--- depends: 0020_keep_postings_in_rows
+-- depends: 0022_index_scopes
 -- Files that wait for a worker. A service that takes them and a worker that reads them share the
 -- database and nothing else. They are in pieces, so that neither side holds a file in memory, and
 -- they go when the job that they came with has succeeded or is forgotten.
