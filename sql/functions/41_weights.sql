@@ -1,5 +1,5 @@
--- What the parts of a score count: by default, as a workspace or an organization has set it, or as an
--- evaluation tries it.
+-- What the parts of a score count: by default, as a workspace or an organization has set it, or as
+-- an evaluation tries it.
 
 create or replace function ragdb_data._vector_weight(p_org_no int4, p_config jsonb)
   returns float8

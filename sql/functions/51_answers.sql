@@ -81,7 +81,8 @@ title, heading, url, page, chunk_id, quote, start, end}]; quote is the document'
 character start to end (from 0, end excluded).
 confidence: 0 to 1, how surely the documents are about the question: 1/(1+exp(-z)), where z grows
 with the greatest BM25 score over the sum of the question's idf (as if there were 1,000 more chunks)
-and with the greatest cosine, by constants that belong to the version of the embedding table. It does not say that the answer is right. Below
-.3 found is false and there is no citation; below .5 read with care.
+and with the greatest cosine, by constants that belong to the version of the embedding table. It
+does not say that the answer is right. Below .3 found is false and there is no citation; below .5
+read with care.
 p_limit: passages to answer from. p_passages: chunks to answer from, of the best 50, in the order of
 a reranker. Other arguments, needs and errors as search().$$;

@@ -1,6 +1,6 @@
 -- Answers that a language model writes, in two phases, so that no transaction is open while it
--- thinks: ask_begin() retrieves and writes the prompt, ask_finish() checks what came back and stores
--- it.
+-- thinks: ask_begin() retrieves and writes the prompt, ask_finish() checks what came back and
+-- stores it.
 
 create or replace function ragdb.ask_begin(
   p_question text,
