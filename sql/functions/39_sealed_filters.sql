@@ -18,6 +18,11 @@ create or replace function ragdb_data._sealed_among(
   set jit = off
 as $$
 #variable_conflict use_column
+declare
+  -- As in _sealed_candidates().
+  c_page constant int4 := 1 + p_limit / 12;
+  c_blur constant float8 := 0.97;
+  c_deeper constant int4 := 8;
 begin
   with g as materialized (
     select l.segment_no, t.term, l.impacts,
@@ -42,14 +47,19 @@ begin
       from g
      where g.segment_no in (select p.segment_no from place p)
      group by g.segment_no),
-  best as (
-    -- The one element of a vector is its length.
-    select p.chunk_no, public.vector_norm(public.subvector(t.sums, p.position, 1)) as score
-      from place p
-      join total t on t.segment_no = p.segment_no
-     order by score desc
-     limit p_limit)
-  select array(select b.chunk_no from best b where b.score > 0),
+  best as materialized (
+    select x.chunk_no, x.score, row_number() over (order by x.score desc) as rank
+      from (-- The one element of a vector is its length.
+            select p.chunk_no, public.vector_norm(public.subvector(t.sums, p.position, 1)) as score
+              from place p
+              join total t on t.segment_no = p.segment_no
+             order by score desc
+             limit c_deeper * p_limit) x)
+  select array(select b.chunk_no
+                 from best b
+                where b.score > 0
+                  and (b.rank <= p_limit
+                       or b.score >= c_blur * (select o.score from best o where o.rank = c_page))),
          f.terms, f.dfs
     into chunk_nos, terms, dfs
     from (select array_agg(y.term) as terms, array_agg(y.df) as dfs from frequency y) f;
@@ -57,8 +67,8 @@ end;
 $$;
 
 comment on function ragdb_data._sealed_among(int4, int4[], int4[], int8[], int4) is
-$$The p_limit best of p_chunks by the scores of their sealing, and how many sealed chunks have each
-of the terms, dead ones too.$$;
+$$The p_limit best of p_chunks by the scores of their sealing, more where these lie close together,
+and how many sealed chunks have each of the terms, dead ones too.$$;
 
 create or replace function ragdb_data._sealed_frequencies(
   p_org_no int4, p_scopes int4[], p_terms int4[], out terms int4[], out dfs float8[])
