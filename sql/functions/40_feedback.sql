@@ -56,5 +56,5 @@ comment on function ragdb_data._moved_cosines(
 $$Cosines of chunks with a query's vector that is moved towards those of p_seeds, the best of them.
 
 p_cosines: those with the vector as it is. p_model_no: as _search_model() says.
-A chunk without a vector keeps none. Constants: on a plateau of all queries of eight collections,
-where they gain about .004 nDCG@10 on either half.$$;
+A chunk without a vector keeps none. Constants: on a plateau; they gain .003 and .007 nDCG@10 on
+the two halves of the queries of eight collections.$$;
