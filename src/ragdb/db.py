@@ -8,6 +8,7 @@ bound by row level security here.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -93,7 +94,7 @@ class Database:
 
     def __init__(self, connection: psycopg.Connection[DictRow]) -> None:
         self.connection = connection
-        self.notices: list[str] = []
+        self.notices: deque[str] = deque(maxlen=100)  # what functions said last
         connection.add_notice_handler(
             lambda notice: self.notices.append(notice.message_primary or "")
         )
