@@ -326,7 +326,8 @@ def test_every_mutant_is_noticed(watch: Watch, count: Count) -> None:
 
 # Function, what is taken out of it, and what remains.
 IDENTITY = (
-    ("ragdb_data._context()", "ragdb_private.mac(v_payload, v_inner_pad, v_outer_pad)",
+    ("ragdb_data._context()",
+     "ragdb_private.mac(v_payload, (ragdb_private.pads())[1], (ragdb_private.pads())[2])",
      "right(v_context, 64)"),
     ("ragdb_data._context()", "and u.is_active", ""),
     ("ragdb_data._context()", "l.login = session_user", "l.login = current_user"),

@@ -51,7 +51,7 @@ def test_phrases_and_exclusions(world):
     assert found(world, '"東京タワー"') == {"ja", "mixed"}
     assert found(world, '"東京都"') == {"ja"}
     assert found(world, "東京タワー -港区") == {"mixed"}
-    assert found(world, '"首都上海"') == set(), "a sentence ends between them"
+    assert found(world, '+"首都上海"') == set(), "a sentence ends between them"
 
 
 def test_snippets_show_what_was_found(world):
