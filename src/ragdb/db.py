@@ -8,7 +8,6 @@ bound by row level security here.
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -94,10 +93,8 @@ class Database:
 
     def __init__(self, connection: psycopg.Connection[DictRow]) -> None:
         self.connection = connection
-        self.notices: deque[str] = deque(maxlen=100)  # what functions said last
-        connection.add_notice_handler(
-            lambda notice: self.notices.append(notice.message_primary or "")
-        )
+        self.notices: list[str] = []  # what functions said last
+        connection.add_notice_handler(self._hear)
 
     @classmethod
     @contextmanager
@@ -122,6 +119,10 @@ class Database:
     def read(self, caller: Caller, view: str) -> list[DictRow]:
         """All the caller's rows of the view ragdb.<view>."""
         return self._run(caller, _view(view), read_only=True)
+
+    def _hear(self, notice: psycopg.errors.Diagnostic) -> None:
+        self.notices.append(notice.message_primary or "")
+        del self.notices[:-100]
 
     def encrypt_password(self, login: str, password: str) -> str:
         """The SCRAM verifier of a password, which may travel where the password must not."""

@@ -150,7 +150,7 @@ SUPERFLUOUS = {
     "rollback_embedding_model": (1, "looks whether there is anything to undo"),
     "_confidence": (1, "reads constants of a model, the same for everybody"),
     "_embeds": (1, "is asked about the organization of a row being written"),
-    "_forget_embeddings": (2, "finds a query's vector by the number of its user and by hash"),
+    "_forget_embeddings": (3, "finds a query's vector by the number of its user and by hash"),
     "_forget_model_vectors": (1, "lists models; what is deleted states the organization"),
     "_fuse": (2, "completes cosines of chunks found, by their numbers"),
     "_query_vector": (1, "finds by the caller's own number and the hash of their query"),
