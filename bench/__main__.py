@@ -71,7 +71,7 @@ def main(
     size = chunks or (_QUICK if quick else _FULL)
     run = Run(
         Options(
-            work=(work or Path(f"/var/tmp/ragdb-bench-{os.geteuid()}")).resolve(),  # noqa: S108
+            work=(work or Path(f"/var/tmp/ragdb-bench-{os.geteuid()}")).resolve(),
             corpus=corpus,
             chunks=size,
             plans=_plans(size, quick, million),

@@ -77,7 +77,7 @@ def _edits(
 
 def _versions(ragdb: Ragdb, table: str) -> set[tuple[int, str]]:
     """The rows of a table of chunks with the transaction that wrote each."""
-    query = f"select chunk_no, xmin::text as version from ragdb_data.{table}"  # noqa: S608
+    query = f"select chunk_no, xmin::text as version from ragdb_data.{table}"
     rows = ragdb.ask(query)
     return {(row["chunk_no"], row["version"]) for row in rows}
 

@@ -90,7 +90,7 @@ def _unpacked(package: str, cache: Path, say: Callable[[str], None]) -> Path | N
 
 def _apt(*command: str, cwd: Path | None = None) -> list[str]:
     try:
-        found = subprocess.run(  # noqa: S603
+        found = subprocess.run(
             command, cwd=cwd, check=True, capture_output=True, text=True
         )
     except FileNotFoundError as error:

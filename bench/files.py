@@ -104,7 +104,7 @@ def _files(folder: Path, corpus: Path | None, count: int) -> dict[str, list[Path
     words = re.findall(
         r"[A-Za-z]{2,}", " ".join(page.read_text() for page in sorted(_PAGES.glob("*.md")))
     )
-    chance = random.Random(1)  # noqa: S311
+    chance = random.Random(1)
     made: dict[str, list[Path]] = {}
     for number in range(count):
         pages = [_page(chance, words) for _ in range(10)]

@@ -43,7 +43,7 @@ class Query:
 
 def of_tenants(export: Export, orgs: Sequence[int], many: int) -> list[tuple[int, str]]:
     """So many queries over the chunks of these organizations, which take turns."""
-    chance = random.Random(_SEED)  # noqa: S311
+    chance = random.Random(_SEED)
     samples: dict[int, list[tuple[str, str]]] = {org: [] for org in orgs}
     chosen: set[int] = set()
     for org in orgs:
@@ -59,7 +59,7 @@ def of_tenants(export: Export, orgs: Sequence[int], many: int) -> list[tuple[int
 
 def texts(sample: Sequence[tuple[str, str]], many: int) -> list[str]:
     """So many queries over texts with their titles."""
-    chance = random.Random(_SEED)  # noqa: S311
+    chance = random.Random(_SEED)
     counts = Counter(word for _, content in sample for word in set(_words(content)))
     middling = {
         word for word, count in counts.items()

@@ -60,7 +60,7 @@ def _pgbench(world: World, scenario: Scenario, clients: int, seconds: int) -> tu
             str(world.ragdb.server.binary("pgbench")), "-n", "-M", "prepared", "-c", str(clients),
             "-j", str(min(clients, 2)), "-T", str(seconds), *files, world.ragdb.service_url,
         )  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
     rate, latency = _TPS.search(done.stdout), _LATENCY.search(done.stdout)
     if rate is None or latency is None:
         raise RuntimeError(f"pgbench said: {done.stdout}")

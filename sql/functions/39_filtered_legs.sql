@@ -155,7 +155,7 @@ begin
     if v_sealed_asked > 0 then
       select s.chunk_nos, s.terms, s.dfs into v_sealed, terms, dfs
         from ragdb_data._sealed_candidates(
-               p_org_no, p_scopes, p_terms, null, v_sealed_asked) s;
+               p_org_no, p_scopes, p_terms, v_sealed_asked) s;
     end if;
 
     select array_agg(u.chunk_no), array_agg(u.body_no)

@@ -19,24 +19,19 @@ create or replace function ragdb_data._sealed_among(
 as $$
 #variable_conflict use_column
 declare
-  -- As in _sealed_candidates().
-  c_page constant int4 := 1 + p_limit / 12;
-  c_blur constant float8 := 0.97;
-  c_deeper constant int4 := 8;
+  c_deeper constant int4 := 8;  -- as of _sealed_candidates()
+  v_scores float4[];
 begin
-  with g as materialized (
-    select l.segment_no, t.term, l.impacts,
-           case when t.ordinal = array_position(p_terms, t.term) then l.df else 0 end as df
-      from unnest(p_terms) with ordinality t(term, ordinal)
+  with posting as materialized (
+    select l.segment_no, l.impacts
+      from unnest(p_terms) t(term)
      cross join lateral (
-       select p.segment_no, p.df, p.impacts
+       select p.segment_no, p.impacts
          from ragdb_data.segment_posting p
         where p.org_no = p_org_no
           and p.term = t.term
           and p.scope_no = any (p_scopes)
        offset 0) l),
-  frequency as (
-    select g.term, sum(g.df)::float8 as df from g group by g.term),
   place as materialized (
     select s.chunk_no, (s.slot_no / 4096)::int4 as segment_no,
            (s.slot_no % 4096)::int4 + 1 as position
@@ -44,31 +39,31 @@ begin
      where s.org_no = p_org_no and s.chunk_no = any (p_chunks)),
   total as materialized (
     select g.segment_no, public.sum(g.impacts::public.vector) as sums
-      from g
+      from posting g
      where g.segment_no in (select p.segment_no from place p)
-     group by g.segment_no),
-  best as materialized (
-    select x.chunk_no, x.score, row_number() over (order by x.score desc) as rank
-      from (-- The one element of a vector is its length.
-            select p.chunk_no, public.vector_norm(public.subvector(t.sums, p.position, 1)) as score
-              from place p
-              join total t on t.segment_no = p.segment_no
-             order by score desc
-             limit c_deeper * p_limit) x)
-  select array(select b.chunk_no
-                 from best b
-                where b.score > 0
-                  and (b.rank <= p_limit
-                       or b.score >= c_blur * (select o.score from best o where o.rank = c_page))),
-         f.terms, f.dfs
-    into chunk_nos, terms, dfs
-    from (select array_agg(y.term) as terms, array_agg(y.df) as dfs from frequency y) f;
+     group by g.segment_no)
+  select array_agg(b.chunk_no order by b.score desc), array_agg(b.score order by b.score desc)
+    into chunk_nos, v_scores
+    from (-- The one element of a vector is its length.
+          select p.chunk_no,
+                 public.vector_norm(public.subvector(t.sums, p.position, 1))::float4 as score
+            from place p
+            join total t on t.segment_no = p.segment_no
+           order by score desc
+           limit c_deeper * p_limit) b
+   where b.score > 0;
+  chunk_nos := array(
+    select u.chunk_no
+      from unnest(chunk_nos, v_scores) with ordinality u(chunk_no, score, ordinal)
+     where u.ordinal <= p_limit or u.score >= ragdb_data._blur_bound(v_scores, p_limit));
+  select f.terms, f.dfs into terms, dfs
+    from ragdb_data._sealed_frequencies(p_org_no, p_scopes, p_terms) f;
 end;
 $$;
 
 comment on function ragdb_data._sealed_among(int4, int4[], int4[], int8[], int4) is
 $$The p_limit best of p_chunks by the scores of their sealing, more where these lie close together,
-and how many sealed chunks have each of the terms, dead ones too.$$;
+and how many sealed chunks have each of the terms, of those that live.$$;
 
 create or replace function ragdb_data._sealed_frequencies(
   p_org_no int4, p_scopes int4[], p_terms int4[], out terms int4[], out dfs float8[])
@@ -123,7 +118,7 @@ declare
 begin
   loop
     select s.chunk_nos, s.terms, s.dfs into v_chunks, terms, dfs
-      from ragdb_data._sealed_candidates(p_org_no, p_scopes, p_terms, null, v_asked) s;
+      from ragdb_data._sealed_candidates(p_org_no, p_scopes, p_terms, v_asked) s;
     chunk_nos := array(select c.chunk_no
                          from ragdb_data.chunk c
                         where c.org_no = p_org_no

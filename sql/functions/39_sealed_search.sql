@@ -10,11 +10,24 @@
 -- sums are within a few hundredths of the scores they stand for. Where hundreds of chunks lie that
 -- close together, as many more are returned.
 
--- Its result has changed.
+create or replace function ragdb_data._blur_bound(p_scores float4[], p_limit int4)
+  returns float8
+  language sql
+  immutable
+  security invoker
+  parallel safe
+  return 0.97::float8 * p_scores[1 + p_limit / 12];
+
+comment on function ragdb_data._blur_bound(float4[], int4) is
+$$What a sum of impacts must be for its chunk to be among the first of a page after all.
+
+p_scores: sums, the greatest first, of which p_limit are wanted; null where they are too few.$$;
+
+-- What it took has changed.
 drop function if exists ragdb_data._sealed_candidates(int4, int4[], int4[], int8[], int4);
 
 create or replace function ragdb_data._sealed_candidates(
-  p_org_no int4, p_scopes int4[], p_terms int4[], p_chunks int8[], p_limit int4,
+  p_org_no int4, p_scopes int4[], p_terms int4[], p_limit int4,
   out chunk_nos int8[], out terms int4[], out dfs float8[])
   language plpgsql
   stable
@@ -31,8 +44,6 @@ declare
   c_many constant int4 := 100;
   c_sample constant int4 := 8;
   c_tries constant int4 := 10;
-  c_page constant int4 := 1 + p_limit / 12;
-  c_blur constant float8 := 0.97;
   c_deeper constant int4 := 8;
   c_zero constant bytea := '\x00';
   c_none constant public.vector := '{}/4000'::public.sparsevec::public.vector;
@@ -69,24 +80,19 @@ declare
   v_slots int8[];
   v_scores float4[];
 begin
-  if p_chunks is not null then
-    select a.chunk_nos, a.terms, a.dfs into chunk_nos, terms, dfs
-      from ragdb_data._sealed_among(p_org_no, p_scopes, p_terms, p_chunks, p_limit) a;
-  else
-    select array_agg(m.segment_no), array_agg(m.mask) into v_masked, v_masks
-      from (select (d.slot_no / 4096)::int4 as segment_no,
-                   ('{' || string_agg((d.slot_no % 4096 + 1) || ':1000000', ',')
-                    || '}/4000')::public.sparsevec::public.vector as mask
-              from ragdb_data.dead_chunk d
-             where d.org_no = p_org_no
-               and d.scope_no = any (p_scopes)
-               and d.slot_no is not null
-             group by 1) m;
-    v_segments := (select count(*) from ragdb_data.segment s
-                    where s.org_no = p_org_no and s.scope_no = any (p_scopes));
-  end if;
+  select array_agg(m.segment_no), array_agg(m.mask) into v_masked, v_masks
+    from (select (d.slot_no / 4096)::int4 as segment_no,
+                 ('{' || string_agg((d.slot_no % 4096 + 1) || ':1000000', ',')
+                  || '}/4000')::public.sparsevec::public.vector as mask
+            from ragdb_data.dead_chunk d
+           where d.org_no = p_org_no
+             and d.scope_no = any (p_scopes)
+             and d.slot_no is not null
+           group by 1) m;
+  v_segments := (select count(*) from ragdb_data.segment s
+                  where s.org_no = p_org_no and s.scope_no = any (p_scopes));
 
-  while p_chunks is null loop
+  loop
     terms := '{}';
     dfs := '{}';
     v_slots := '{}';
@@ -245,7 +251,7 @@ begin
                order by u.score desc
                limit v_limit) b;
       exit when v_limit > p_limit
-                or coalesce(v_scores[p_limit] < c_blur * v_scores[c_page], true);
+                or coalesce(v_scores[p_limit] < ragdb_data._blur_bound(v_scores, p_limit), true);
       v_limit := c_deeper * p_limit;
       v_is_sure := false;
     else
@@ -265,20 +271,19 @@ begin
                      and d.slot_no is not null
                      and t.term = any (p_terms)) x
            group by x.term) u;
-  if p_chunks is null then
-    v_slots := array(select u.slot_no
-                       from unnest(v_slots, v_scores) with ordinality u(slot_no, score, ordinal)
-                      where u.ordinal <= p_limit or u.score >= c_blur * v_scores[c_page]);
-    chunk_nos := array(select s.chunk_no
-                         from ragdb_data.slot s
-                        where s.org_no = p_org_no and s.slot_no = any (v_slots));
-  end if;
+  chunk_nos := array(
+    select s.chunk_no
+      from ragdb_data.slot s
+     where s.org_no = p_org_no
+       and s.slot_no = any (array(
+             select u.slot_no
+               from unnest(v_slots, v_scores) with ordinality u(slot_no, score, ordinal)
+              where u.ordinal <= p_limit
+                 or u.score >= ragdb_data._blur_bound(v_scores, p_limit))));
 end;
 $$;
 
-comment on function ragdb_data._sealed_candidates(int4, int4[], int4[], int8[], int4) is
+comment on function ragdb_data._sealed_candidates(int4, int4[], int4[], int4) is
 $$The p_limit best sealed chunks of the scopes by the scores of their sealing, up to eight times as
 many where these lie close together, and how many sealed chunks have each of the terms, of those
-that live.
-
-p_chunks: the only ones to return, or null.$$;
+that live.$$;

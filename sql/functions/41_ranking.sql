@@ -233,10 +233,14 @@ begin
       select c.chunk_nos, c.terms, c.dfs into v_sealed_chunks, v_sealed_terms, v_sealed_dfs
         from ragdb_data._sealed_within(
                v_org, v_scopes, v_terms, v_bodies, v_depth + 20 + v_left_out) c;
+    elsif v_chunks is not null then
+      select c.chunk_nos, c.terms, c.dfs into v_sealed_chunks, v_sealed_terms, v_sealed_dfs
+        from ragdb_data._sealed_among(
+               v_org, v_scopes, v_terms, v_chunks, v_depth + 20 + v_left_out) c;
     else
       select c.chunk_nos, c.terms, c.dfs into v_sealed_chunks, v_sealed_terms, v_sealed_dfs
         from ragdb_data._sealed_candidates(
-               v_org, v_scopes, v_terms, v_chunks, v_depth + 20 + v_left_out) c;
+               v_org, v_scopes, v_terms, v_depth + 20 + v_left_out) c;
     end if;
   end if;
   if v_is_wide or v_left_out > 0 then

@@ -201,7 +201,6 @@ class Recipes:
                 {"p_query": "vualt of kyes rotaet nynety", "p_scopes": [*range(6)]}
             ],
             "_fuse": [{"p_sealed_chunks": [*range(1, 30)]}],
-            "_sealed_candidates": [{"p_chunks": [*range(1, 30)]}],
             "_sealed_among": [{"p_chunks": [*range(1, 30)]}],
             "_rewrite_body": [{"p_body_no": self.world.acme.items[0].body_no} for _ in cited],
             "_seal": [{"p_chunks": [*range(1, 30)]}],

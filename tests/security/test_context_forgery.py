@@ -247,3 +247,26 @@ def test_a_signature_is_bound_to_its_process(superuser: Connection) -> None:
     in_the_leader = [superuser.execute(query.encode()).fetchone() for _ in range(2)]
     superuser.rollback()
     assert in_the_leader[0] == in_the_leader[1] != in_a_worker
+
+
+def test_a_session_keeps_the_key_it_began_with(
+    service: Connection, superuser: Connection, world: World
+) -> None:
+    def who(connection: Connection) -> int:
+        with connection.transaction():
+            begin(connection, world.acme.keys["vera"])
+            row = connection.execute(WHO).fetchone()
+        assert row
+        return row[0]
+
+    assert who(service) == world.acme.org_no
+    row = superuser.execute("select inner_pad from ragdb_private.context_key").fetchone()
+    assert row
+    change = "update ragdb_private.context_key set inner_pad = %s"
+    try:
+        superuser.execute(change, (b"7" * 64,))
+        assert who(service) == world.acme.org_no
+        with world.login("service") as later:
+            assert who(later) == world.acme.org_no
+    finally:
+        superuser.execute(change, row)
